@@ -1,0 +1,115 @@
+"""Actors, mailboxes, refs, supervision and nodes. This floor knows no scheduler.
+
+Example::
+
+    import trio
+    from schedule_zero.runtime import Actor, Node, Request, child, handles, message, supervisor
+
+    @message
+    class Deposit:
+        amount: int
+
+    @message
+    class Balance(Request[int]):
+        pass
+
+    class Account(Actor):
+        def __init__(self) -> None:
+            self.balance = 0
+
+        @handles
+        def deposit(self, msg: Deposit) -> None:
+            self.balance += msg.amount
+
+        @handles
+        def report(self, msg: Balance) -> int:
+            return self.balance
+
+    async def main() -> None:
+        async with Node("a", supervisor(child("account", Account))) as node:
+            account = node.ref("account")
+            account.tell(Deposit(5))
+            print(await account.ask(Balance()))
+
+    trio.run(main)
+"""
+
+from __future__ import annotations
+
+from schedule_zero.runtime.actor import Actor, blocking, handles, is_blocking
+from schedule_zero.runtime.cell import Down
+from schedule_zero.runtime.chance import Chance
+from schedule_zero.runtime.childspec import Backoff, ChildSpec, SupervisorSpec, child
+from schedule_zero.runtime.clock import Clock, SystemClock, VirtualClock
+from schedule_zero.runtime.context import ActorContext
+from schedule_zero.runtime.dead_letters import DeadLetter
+from schedule_zero.runtime.errors import (
+    ActorError,
+    ActorFailed,
+    ActorStopped,
+    AskTimeout,
+    BadChildSpec,
+    BadHandler,
+    DeliveryError,
+    MailboxFull,
+    NameTaken,
+    NodeError,
+    NodeFailed,
+    NoSuchActor,
+    NotDelivered,
+    RestartIntensityExceeded,
+    StartFailed,
+    Unanswered,
+    UnhandledMessage,
+)
+from schedule_zero.runtime.message import Request, message, message_types
+from schedule_zero.runtime.node import Node
+from schedule_zero.runtime.pending import Pending
+from schedule_zero.runtime.reason import Reason
+from schedule_zero.runtime.ref import ActorRef
+from schedule_zero.runtime.supervisor import Restarted, Supervisor, supervisor
+
+__all__ = [
+    "Actor",
+    "ActorContext",
+    "ActorError",
+    "ActorFailed",
+    "ActorRef",
+    "ActorStopped",
+    "AskTimeout",
+    "Backoff",
+    "BadChildSpec",
+    "BadHandler",
+    "Chance",
+    "ChildSpec",
+    "Clock",
+    "DeadLetter",
+    "DeliveryError",
+    "Down",
+    "MailboxFull",
+    "NameTaken",
+    "NoSuchActor",
+    "Node",
+    "NodeError",
+    "NodeFailed",
+    "NotDelivered",
+    "Pending",
+    "Reason",
+    "Request",
+    "RestartIntensityExceeded",
+    "Restarted",
+    "StartFailed",
+    "Supervisor",
+    "SupervisorSpec",
+    "SystemClock",
+    "Unanswered",
+    "UnhandledMessage",
+    "VirtualClock",
+    "blocking",
+    "child",
+    "handles",
+    "is_blocking",
+    "message",
+    "message_types",
+    "supervisor",
+]

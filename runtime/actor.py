@@ -1,0 +1,175 @@
+"""Actors: what a user writes. A class with state, and a method for each message it takes."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
+from types import FrameType, SimpleNamespace, UnionType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+from schedule_zero.runtime.errors import BadHandler
+from schedule_zero.runtime.reason import Reason
+
+if TYPE_CHECKING:
+    from schedule_zero.runtime.context import ActorContext
+
+Receiver = Callable[[Any, Any], Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_HANDLES = "__schedule_zero_handles__"
+_BLOCKING = "__schedule_zero_blocking__"
+
+
+class Unhandled:
+    """What a receiver returns for a message that the actor does not take."""
+
+
+UNHANDLED = Unhandled()
+
+
+def handles(method: F) -> F:
+    """Mark a method as the receiver of the messages that its parameter is annotated with.
+
+    The method may be `def` or `async def`; what it returns answers an `ask`. A union takes each
+    of its types, a base class takes its subclasses, `object` takes all that is left.
+
+    Example::
+
+        @handles
+        def deposit(self, msg: Deposit) -> None:
+            self.balance += msg.amount
+    """
+    setattr(method, _HANDLES, True)
+    return method
+
+
+def blocking(method: F) -> F:
+    """Mark a `def` method that blocks: it runs in a thread, and the actor waits for it.
+
+    On cancellation (timeout, kill) the actor goes on and the thread is left to end by itself.
+    """
+    if inspect.iscoroutinefunction(method):
+        raise BadHandler(f"{method.__qualname__} is async: @blocking is for plain functions")
+    setattr(method, _BLOCKING, True)
+    return method
+
+
+def is_blocking(method: Callable[..., Any]) -> bool:
+    """Whether the function was marked with `@blocking`."""
+    return getattr(method, _BLOCKING, False)
+
+
+class Receivers(dict[type, Receiver]):
+    """Message type -> receiver of one actor class; subclasses of a type are found once."""
+
+    def __missing__(self, cls: type) -> Receiver:
+        for base in cls.__mro__[1:]:
+            if base in self:
+                self[cls] = self[base]
+                return self[base]
+        self[cls] = _unhandled
+        return _unhandled
+
+
+class Actor:
+    """Base of every actor.
+
+    State lives in the instance, made anew at each restart; `self.context` is there already in
+    `__init__`. One message is handled at a time.
+
+    Example::
+
+        class Account(Actor):
+            def __init__(self, opening: int = 0) -> None:
+                self.balance = opening
+
+            @handles
+            def deposit(self, msg: Deposit) -> None:
+                self.balance += msg.amount
+    """
+
+    context: ActorContext
+    receivers: ClassVar[Receivers] = Receivers()
+    direct: ClassVar[frozenset[type]] = frozenset()
+    supervises: ClassVar[bool] = False
+    default_shutdown: ClassVar[float | Literal["kill", "infinity"]] = 5.0
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.receivers = _collect(cls, sys._getframe(1))
+        cls.direct = frozenset(
+            taken
+            for taken, receiver in cls.receivers.items()
+            if not inspect.iscoroutinefunction(receiver)
+        )
+
+    def on_start(self) -> Awaitable[None] | None:
+        """Called before the first message. The start is finished only when this has returned;
+        raising fails the start.
+        """
+        return None
+
+    def on_stop(self, reason: Reason) -> Awaitable[None] | None:
+        """Called after the last message and after the actor's children have stopped, also
+        before a restart; not when the actor is killed. Its own tasks still run, so that they can
+        be ended well here; those left are cancelled next.
+        """
+        return None
+
+    def on_restart(self, failure: Reason) -> Awaitable[None] | None:
+        """Called on the new instance in place of `on_start` when it replaces one that ended.
+
+        It calls `on_start` unless overridden.
+        """
+        return self.on_start()
+
+
+def _collect(cls: type[Actor], frame: FrameType) -> Receivers:
+    """The receivers of a class: its own methods and those it inherits, the nearest first."""
+    receivers = Receivers()
+    for base in reversed(cls.__mro__):
+        for method in vars(base).values():
+            if getattr(method, _HANDLES, False):
+                for taken in _message_types(cls, method, frame):
+                    receivers[taken] = _as_receiver(getattr(cls, method.__name__))
+    return receivers
+
+
+def _message_types(cls: type, method: Callable[..., Any], frame: FrameType) -> list[type]:
+    parameters = list(inspect.signature(method).parameters.values())
+    where = f"{cls.__qualname__}.{method.__name__}"
+    if len(parameters) != 2:
+        raise BadHandler(f"{where} takes {len(parameters)} parameters: expected (self, msg: Type)")
+    annotation = parameters[1].annotation
+    if annotation is inspect.Parameter.empty:
+        raise BadHandler(f"{where}: annotate {parameters[1].name!r} with the message type it takes")
+    holder = SimpleNamespace(__annotations__={"msg": annotation})
+    namespace = {**getattr(inspect.unwrap(method), "__globals__", {}), **frame.f_locals}
+    try:
+        hint = typing.get_type_hints(holder, namespace)["msg"]
+    except NameError as error:
+        raise BadHandler(f"{where}: message type {annotation!r} is not defined: {error}") from error
+    union = isinstance(hint, UnionType) or typing.get_origin(hint) is typing.Union
+    options = typing.get_args(hint) if union else (hint,)
+    types = [typing.get_origin(option) or option for option in options]
+    if not all(isinstance(option, type) for option in types):
+        raise BadHandler(f"{where}: {annotation!r} is no class, so no message can be told by it")
+    return types
+
+
+def _as_receiver(method: Receiver) -> Receiver:
+    if not is_blocking(method):
+        return method
+
+    @wraps(method)
+    async def in_thread(actor: Actor, msg: object) -> object:
+        return await actor.context.node.run_blocking(partial(method, actor, msg))
+
+    return in_thread
+
+
+def _unhandled(actor: Actor, msg: object) -> Unhandled:
+    return UNHANDLED

@@ -1,0 +1,129 @@
+"""Child specs: how a child is made, restarted and stopped, as data. OTP's words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import evolve, field, frozen
+
+from schedule_zero.runtime.errors import BadChildSpec
+
+if TYPE_CHECKING:
+    from schedule_zero.runtime.actor import Actor
+
+Restart = Literal["permanent", "transient", "temporary"]
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+Shutdown = float | Literal["kill", "infinity"]
+
+_RESTARTS = ("permanent", "transient", "temporary")
+_STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
+
+MAILBOX_CAPACITY = 100_000
+
+
+@frozen
+class ChildSpec:
+    """One child: its name, its class with the arguments of its constructor, and its life.
+
+    `restart`: `permanent` children are always restarted, `transient` ones after an abnormal end,
+    `temporary` ones never. `shutdown`: seconds the child has to stop before it is killed,
+    `"kill"` at once, `"infinity"` for as long as it takes (the default for supervisors).
+    """
+
+    name: str
+    actor: type[Actor]
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(factory=dict)
+    restart: Restart = "permanent"
+    shutdown: Shutdown = 5.0
+    capacity: int = MAILBOX_CAPACITY
+
+    def __attrs_post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise BadChildSpec(f"child name {self.name!r}: expected a word without '/'")
+        if self.restart not in _RESTARTS:
+            raise BadChildSpec(
+                f"child {self.name!r}: restart={self.restart!r}: expected one of {_RESTARTS}"
+            )
+        number = isinstance(self.shutdown, (int, float)) and self.shutdown >= 0
+        if not number and self.shutdown not in ("kill", "infinity"):
+            raise BadChildSpec(
+                f"child {self.name!r}: shutdown={self.shutdown!r}: expected seconds (0 or more), "
+                "'kill' or 'infinity'"
+            )
+        if self.capacity < 1:
+            raise BadChildSpec(f"child {self.name!r}: capacity={self.capacity}: expected 1 or more")
+
+    def options(
+        self,
+        *,
+        restart: Restart | None = None,
+        shutdown: Shutdown | None = None,
+        capacity: int | None = None,
+    ) -> ChildSpec:
+        """The same child with other rules.
+
+        Example::
+
+            child("web", Web, port=8888).options(restart="transient", shutdown=10.0)
+        """
+        return evolve(
+            self,
+            restart=self.restart if restart is None else restart,
+            shutdown=self.shutdown if shutdown is None else shutdown,
+            capacity=self.capacity if capacity is None else capacity,
+        )
+
+
+@frozen
+class Backoff:
+    """Puts off the n-th restart within the window: `initial * factor ** (n - 1)` seconds, at most
+    `maximum`. The first restart is at once when `initial` is 0.
+    """
+
+    initial: float = 0.1
+    factor: float = 2.0
+    maximum: float = 30.0
+
+    def delay(self, count: int) -> float:
+        """Seconds to wait before restart number `count` (1 for the first)."""
+        if self.initial * self.factor**min(count - 1, 64) > self.maximum:
+            return self.maximum
+        return self.initial * self.factor ** (count - 1)
+
+
+@frozen
+class SupervisorSpec:
+    """The children of a supervisor, in their order of start, and what their failures do."""
+
+    children: tuple[ChildSpec, ...] = ()
+    strategy: Strategy = "one_for_one"
+    max_restarts: float = 3
+    within: float = 5.0
+    backoff: Backoff | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.strategy not in _STRATEGIES:
+            raise BadChildSpec(f"strategy={self.strategy!r}: expected one of {_STRATEGIES}")
+        if self.max_restarts < 0 or math.isnan(self.max_restarts):
+            raise BadChildSpec(f"max_restarts={self.max_restarts!r}: expected 0 or more")
+        if not self.within > 0:
+            raise BadChildSpec(f"within={self.within!r}: expected more than 0 seconds")
+        names = [child.name for child in self.children]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise BadChildSpec(f"children named twice: {', '.join(twice)}; names must differ")
+
+
+def child(name: str, actor: type[Actor], /, *args: Any, **kwargs: Any) -> ChildSpec:
+    """A permanent child: `actor(*args, **kwargs)` is called at each start.
+
+    Change its rules with `options`. The child of a supervisor may be a `Supervisor` itself.
+
+    Example::
+
+        child("web", Web, port=8888)
+    """
+    return ChildSpec(name, actor, args, kwargs, shutdown=actor.default_shutdown)

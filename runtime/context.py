@@ -1,0 +1,150 @@
+"""What an actor may do: its own ref, children, timers, tasks and monitors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from schedule_zero.runtime.childspec import ChildSpec, child
+from schedule_zero.runtime.pending import Pending
+
+if TYPE_CHECKING:
+    from schedule_zero.runtime.actor import Actor
+    from schedule_zero.runtime.cell import Cell
+    from schedule_zero.runtime.node import Node
+    from schedule_zero.runtime.ref import ActorRef
+    from schedule_zero.runtime.timers import Timer
+
+
+class ActorContext:
+    """An actor's view of its node, as `self.context`. Use it from the actor's own code only."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    @property
+    def ref(self) -> ActorRef:
+        """This actor's own ref."""
+        return self._cell.ref
+
+    @property
+    def node(self) -> Node:
+        """The node that this actor lives on."""
+        return self._cell.node
+
+    @property
+    def parent(self) -> ActorRef | None:
+        """The actor above; `None` for the root."""
+        return None if self._cell.parent is None else self._cell.parent.ref
+
+    @property
+    def sender(self) -> ActorRef | None:
+        """Who sent the message being handled; `None` when no actor did."""
+        origin = self._cell.origin
+        sender = origin.sender if origin.__class__ is Pending else origin
+        return None if sender is None else sender.ref
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines carry this actor's path as `actor`."""
+        logger = logging.getLogger("schedule_zero.actors")
+        return logging.LoggerAdapter(logger, {"actor": self._cell.path})
+
+    @property
+    def timers(self) -> ActorTimers:
+        """Messages to oneself, later."""
+        return ActorTimers(self._cell)
+
+    def spawn(self, what: type[Actor] | ChildSpec, /, *args: Any, **kwargs: Any) -> ActorRef:
+        """Start a child: a class with its constructor's arguments, or a `child(...)` spec.
+
+        The child stops with this actor. A child that fails ends and is not started again; put
+        children that shall be under a `Supervisor`. A start hook that waits goes on after this
+        has returned. Raises `StartFailed` and `NameTaken`.
+
+        Example::
+
+            worker = self.context.spawn(Worker, queue="mail")
+        """
+        return self._cell.spawn(spec_of(self._cell.node, what, args, kwargs)).ref
+
+    def monitor(self, ref: ActorRef) -> None:
+        """Receive `Down` when that actor ends for good; at once if it has ended."""
+        self._cell.monitor(ref._cell)  # noqa: SLF001
+
+    def demonitor(self, ref: ActorRef) -> None:
+        """Stop monitoring that actor."""
+        self._cell.demonitor(ref._cell)  # noqa: SLF001
+
+    def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run an async function beside the messages, in a trio task that ends with this actor.
+
+        If it raises, the actor fails.
+        """
+        self._cell.start_task(function, *args)
+
+    def reply_later(self) -> Pending:
+        """Take over the answer to the ask being handled: call its `resolve` or `reject` later.
+
+        For a message that was told, the answer goes nowhere.
+        """
+        origin = self._cell.origin
+        self._cell.origin = None
+        return origin if origin.__class__ is Pending else Pending()
+
+    def stop(self) -> None:
+        """End after the current message."""
+        self._cell.stop()
+
+
+class ActorTimers:
+    """Messages from an actor to itself, later; gone when it ends or is restarted."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    def after(self, delay: float, message: object) -> Timer:
+        """Tell oneself `message` in `delay` seconds. `cancel()` the timer to prevent it."""
+        return self._add(self._cell.node.clock.monotonic() + delay, message, None)
+
+    def every(self, interval: float, message: object) -> Timer:
+        """Tell oneself `message` each `interval` seconds, first in one interval.
+
+        Instants that have passed meanwhile are skipped, not made up for.
+        """
+        if not interval > 0:
+            raise ValueError(f"interval={interval!r}: expected more than 0 seconds")
+        return self._add(self._cell.node.clock.monotonic() + interval, message, interval)
+
+    def _add(self, deadline: float, message: object, interval: float | None) -> Timer:
+        cell = self._cell
+        owned: dict[Timer, None] = cell.timers if cell.timers is not None else {}
+        cell.timers = owned
+
+        def fire() -> None:
+            nonlocal deadline
+            if interval is None:
+                owned.pop(timer, None)
+            else:
+                now = cell.node.clock.monotonic()
+                deadline += interval * max(1, int((now - deadline) / interval) + 1)
+                cell.node.timers.again(timer, deadline, fire)
+            cell.deliver(message, None)
+
+        timer = cell.node.timers.at(deadline, fire)
+        owned[timer] = None
+        return timer
+
+
+def spec_of(
+    node: Node, what: type[Actor] | ChildSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ChildSpec:
+    """The spec for a spawn: the given one, or one made up with a name of its own."""
+    if isinstance(what, ChildSpec):
+        return what
+    return child(node.new_name(what), what, *args, **kwargs)

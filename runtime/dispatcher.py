@@ -1,0 +1,298 @@
+"""The dispatcher: runs many actors on few trio tasks. Nobody else knows how.
+
+The rules that this file keeps:
+
+1. At most one runner owns the ready queue, and while it is not empty some runner owns it or has
+   been woken to own it. `schedule` is the only way onto the queue, and it wakes.
+2. A cell is in the queue, or on a runner, or neither; never twice. So its messages are handled
+   one at a time, in order.
+3. A `def` handler is a call. An `async def` handler is stepped by hand; most end without
+   waiting. One that is about to wait costs its runner the queue: another runner takes that over,
+   and this one goes on as the handler's trio task, so that cancel scopes, nurseries and
+   `current_task` mean what they always mean.
+4. The owner lets other trio tasks run after a burst, bounded by count and by time.
+5. Each runner has one cancel scope, by which a stuck handler is killed; that runner ends.
+"""
+
+from __future__ import annotations
+
+import types
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from types import CoroutineType
+from typing import Any, Protocol
+
+import trio
+
+from schedule_zero.runtime.actor import UNHANDLED
+from schedule_zero.runtime.cell import ACTIVE, HELD, IDLE, Cell, Control, Down
+from schedule_zero.runtime.clock import Clock
+from schedule_zero.runtime.pending import Pending
+
+_SPARE_RUNNERS = 32
+_BURST_SECONDS = 0.0005
+_BURST_CELLS = 4096
+_QUANTUM_MAX = 64
+_ASKS_WITHOUT_CHECKPOINT = 64
+
+
+class ReadyQueue(Protocol):
+    """Where cells wait for their turn: a deque, or in simulation one that picks by a seed."""
+
+    def append(self, cell: Cell, /) -> None: ...
+    def popleft(self) -> Cell: ...
+    def __len__(self) -> int: ...
+
+
+class Runner:
+    """One trio task that runs cells; `scope` ends it."""
+
+    __slots__ = ("scope", "task")
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.task: trio.lowlevel.Task | None = None
+
+
+class Blocked:
+    """A coroutine that is about to wait, with what it has yielded to trio."""
+
+    __slots__ = ("cell", "coro", "message", "trap")
+
+    def __init__(
+        self, cell: Cell, coro: Coroutine[Any, Any, Any], trap: object, message: object
+    ) -> None:
+        self.cell = cell
+        self.coro = coro
+        self.trap = trap
+        self.message = message
+
+
+class Dispatcher:
+    """Gives every cell with something to do its turn.
+
+    `start_soon` starts a trio task in the node's nursery.
+    """
+
+    def __init__(
+        self,
+        start_soon: Callable[..., None],
+        clock: Clock,
+        ready: ReadyQueue | None = None,
+    ) -> None:
+        self._start_soon = start_soon
+        self._clock = clock
+        self._ready: ReadyQueue = deque() if ready is None else ready
+        self._owner: Runner | None = None
+        self._spare: list[Runner] = []
+        self._quantum = 1
+        self._asks = 0
+
+    def schedule(self, cell: Cell) -> None:
+        """Queue a cell for a turn, and see that some runner takes it."""
+        self._ready.append(cell)
+        if self._owner is None:
+            self._wake()
+
+    def settle(self, cell: Cell) -> None:
+        """After a turn: queue the cell again if it has more to do."""
+        if cell.system:
+            self._requeue(cell)
+        elif cell.actor is None:
+            cell.phase = HELD
+        elif cell.mailbox:
+            self._requeue(cell)
+        else:
+            cell.phase = IDLE
+
+    def handle_now(self, cell: Cell, message: object, pending: Pending) -> None:
+        """Let an idle cell with a `def` receiver handle one message on the caller's stack."""
+        cell.phase = ACTIVE
+        cell.deliver(message, pending)
+        cell.variables.run(self._drain, cell, 1)
+
+    def owes_checkpoint(self) -> bool:
+        """Whether an asker served on its own stack must now let other tasks run."""
+        self._asks += 1
+        if self._asks < _ASKS_WITHOUT_CHECKPOINT:
+            return False
+        self._asks = 0
+        return True
+
+    def _requeue(self, cell: Cell) -> None:
+        cell.phase = ACTIVE
+        self.schedule(cell)
+
+    def _wake(self) -> None:
+        if self._spare:
+            runner = self._spare.pop()
+            self._owner = runner
+            if runner.task is not None:
+                trio.lowlevel.reschedule(runner.task)
+        else:
+            self._owner = Runner()
+            self._start_soon(self._run, self._owner, name="schedule_zero runner")
+
+    @trio.lowlevel.enable_ki_protection
+    async def _run(self, runner: Runner) -> None:
+        runner.task = trio.lowlevel.current_task()
+        with runner.scope:
+            try:
+                while True:
+                    if self._owner is runner:
+                        blocked = self._burst()
+                        if blocked is not None:
+                            self._give_up_queue()
+                            await self._finish(runner, blocked)
+                        elif self._ready:
+                            await trio.lowlevel.checkpoint()
+                        else:
+                            self._owner = None
+                    elif self._owner is None and self._ready:
+                        self._owner = runner
+                    elif len(self._spare) < _SPARE_RUNNERS:
+                        self._spare.append(runner)
+                        await trio.lowlevel.wait_task_rescheduled(lambda _: self._unspare(runner))
+                    else:
+                        return
+            finally:
+                if self._owner is runner:
+                    self._give_up_queue()
+
+    def _unspare(self, runner: Runner) -> trio.lowlevel.Abort:
+        self._spare.remove(runner)
+        return trio.lowlevel.Abort.SUCCEEDED
+
+    def _give_up_queue(self) -> None:
+        self._owner = None
+        if self._ready:
+            self._wake()
+
+    def _burst(self) -> Blocked | None:
+        """Run ready cells for about half a millisecond, or until a handler is about to wait.
+
+        The clock is read after as many cells as the last reading showed to be short enough.
+        """
+        ready, monotonic = self._ready, self._clock.monotonic
+        begun = read = monotonic()
+        until_read = quantum = self._quantum
+        for _ in range(_BURST_CELLS):
+            if not ready:
+                break
+            cell = ready.popleft()
+            blocked = cell.variables.run(self._drain, cell, quantum)
+            if blocked is not None:
+                return blocked
+            until_read -= 1
+            if not until_read:
+                now = monotonic()
+                if now - read > _BURST_SECONDS / 2:
+                    quantum = max(1, quantum // 4)
+                elif quantum < _QUANTUM_MAX:
+                    quantum *= 2
+                self._quantum = until_read = quantum
+                read = now
+                if now - begun > _BURST_SECONDS:
+                    break
+        return None
+
+    def _drain(self, cell: Cell, limit: int) -> Blocked | None:
+        """One turn of a cell: one item of its system lane, or up to `limit` messages."""
+        if cell.system:
+            blocked = self._handle_system(cell)
+            if blocked is None:
+                self.settle(cell)
+            return blocked
+        actor, mailbox, receivers = cell.actor, cell.mailbox, cell.receivers
+        while limit and mailbox:
+            limit -= 1
+            message, origin = mailbox.popleft()
+            cell.origin = origin
+            cell.handled += 1
+            try:
+                result = receivers[message.__class__](actor, message)
+                if result is None and origin.__class__ is not Pending:
+                    if cell.system:
+                        break
+                    continue
+                if result.__class__ is CoroutineType:
+                    try:
+                        trap = result.send(None)
+                    except StopIteration as stop:
+                        result = stop.value
+                    else:
+                        return Blocked(cell, result, trap, message)
+            except Exception as error:  # noqa: BLE001 - any failure is the actor's
+                cell.fail(error, message, cell.origin)
+                break
+            self._answer(cell, message, result)
+            if cell.system:
+                break
+        self.settle(cell)
+        return None
+
+    def _handle_system(self, cell: Cell) -> Blocked | None:
+        assert cell.system
+        item, _ = cell.system.popleft()
+        cell.origin = None
+        try:
+            if item.__class__ is Control:
+                result = item.perform()
+            elif cell.actor is not None:
+                result = cell.receivers[item.__class__](cell.actor, item)
+            else:
+                return None
+            if result.__class__ is CoroutineType:
+                try:
+                    trap = result.send(None)
+                except StopIteration:
+                    return None
+                return Blocked(cell, result, trap, item)
+        except Exception as error:  # noqa: BLE001
+            cell.fail(error, item if isinstance(item, Down) else None, None)
+        return None
+
+    def _answer(self, cell: Cell, message: object, result: object) -> None:
+        origin = cell.origin  # None once the actor has taken the answer over
+        if result is UNHANDLED:
+            cell.unhandled(message, origin)
+        elif origin.__class__ is Pending:
+            origin.resolve(result)
+
+    async def _finish(self, runner: Runner, blocked: Blocked) -> None:
+        """Be the trio task of a handler that waits, to its end."""
+        cell = blocked.cell
+        cell.runner = runner
+        try:
+            result = await _drive(cell.variables, blocked.coro, blocked.trap)
+        except Exception as error:  # noqa: BLE001
+            cell.runner = None
+            cell.fail(error, blocked.message, cell.origin)
+        except BaseException:
+            cell.runner = None
+            cell.interrupted(blocked.message, cell.origin)
+            self.settle(cell)
+            raise
+        else:
+            cell.runner = None
+            self._answer(cell, blocked.message, result)
+        self.settle(cell)
+
+
+@types.coroutine
+def _drive(
+    variables: Context, coro: Coroutine[Any, Any, Any], trap: object
+) -> Generator[Any, Any, Any]:
+    """Go on with a started coroutine on this task: its traps out, their results in."""
+    while True:
+        step: Callable[..., object]
+        try:
+            value = yield trap
+            step = coro.send
+        except BaseException as error:  # noqa: BLE001 - Cancelled included: the coroutine decides
+            value, step = error, coro.throw
+        try:
+            trap = variables.run(step, value)
+        except StopIteration as stop:
+            return stop.value

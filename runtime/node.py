@@ -1,0 +1,203 @@
+"""Nodes: a tree of actors with a name, and all that they share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from contextvars import Context, copy_context
+from types import TracebackType
+from typing import Any, TypeVar
+
+import trio
+
+from schedule_zero.runtime.actor import Actor
+from schedule_zero.runtime.cell import Cell
+from schedule_zero.runtime.chance import Chance
+from schedule_zero.runtime.childspec import ChildSpec, SupervisorSpec, child
+from schedule_zero.runtime.clock import Clock, SystemClock
+from schedule_zero.runtime.context import spec_of
+from schedule_zero.runtime.dead_letters import DeadLetters
+from schedule_zero.runtime.dispatcher import Dispatcher
+from schedule_zero.runtime.errors import NodeError, NodeFailed, NoSuchActor
+from schedule_zero.runtime.reason import Reason
+from schedule_zero.runtime.ref import ActorRef
+from schedule_zero.runtime.stream import Stream
+from schedule_zero.runtime.supervisor import Restarted, Supervisor
+from schedule_zero.runtime.timers import Timers
+
+T = TypeVar("T")
+
+_THREADS = 40
+
+
+class Node:
+    """A running tree of actors; an async context manager.
+
+    `spec` is the root supervisor's. Entering starts its children in order and raises
+    `StartFailed` when one does not start; leaving stops all in reverse order. When the root gives
+    up, the body is cancelled and leaving raises `NodeFailed`.
+
+    `clock`, `random` and `threads` (how many blocking calls at once) are seams for tests.
+
+    Example::
+
+        async with Node("a", supervisor(child("account", Account))) as node:
+            node.ref("account").tell(Deposit(5))
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: SupervisorSpec | None = None,
+        *,
+        clock: Clock | None = None,
+        random: Chance | None = None,
+        threads: int = _THREADS,
+    ) -> None:
+        self.name = name
+        self.clock: Clock = clock or SystemClock()
+        self.random = random or Chance()
+        self.timers = Timers(self.clock)
+        self.dead_letters = DeadLetters(self.clock)
+        self.events: Stream[Restarted] = Stream()
+        self.dispatcher = Dispatcher(self.start_soon, self.clock)
+        self.variables = Context()
+        self._spec = spec or SupervisorSpec()
+        self._thread_count = threads
+        self._names = 0
+        self._body = trio.CancelScope()
+        self._scopes: dict[trio.CancelScope, None] = {}
+        self._failure: Reason | None = None
+        self._is_stopping = False
+
+    async def __aenter__(self) -> Node:
+        self._running = self._run()
+        await self._running.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._running.__aexit__(kind, error, trace)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        """The node's life: all its tasks, the root's start, the body, the root's stop."""
+        self.variables = copy_context()
+        self._threads = trio.CapacityLimiter(self._thread_count)
+        left: BaseException | None = None
+        async with trio.open_nursery() as self._nursery:
+            self.start_soon(self.timers.run, name=f"{self.name} timers")
+            self._root = Cell(self, None, child("root", Supervisor, self._spec))
+            try:
+                with self._body:
+                    self._root.start()
+                    await self._root.wait_started()
+                    yield
+            except BaseException as error:  # noqa: BLE001 - raised below, outside the nursery
+                left = error
+            self._is_stopping = True
+            with trio.CancelScope(shield=True):
+                if not self._nursery.cancel_scope.cancel_called:  # else the dispatcher is broken
+                    await self._root.order_stop("finish").wait()
+            for scope in list(self._scopes):
+                scope.cancel()
+        if left is not None and (self._failure is None or isinstance(left, trio.Cancelled)):
+            raise left
+        if self._failure is not None:
+            raise NodeFailed(
+                f"node {self.name!r} stopped: its root supervisor gave up: {self._failure}"
+            ) from self._failure.error
+
+    # What its actors and its users share
+
+    def ref(self, path: str) -> ActorRef:
+        """The actor at this path, such as `"registry"` or `"handlers/backup"`.
+
+        Raises `NoSuchActor`, which names its siblings.
+        """
+        cell = self._root
+        for name in path.split("/"):
+            below = cell.children.get(name)
+            if below is None:
+                raise NoSuchActor(path, sorted(cell.children))
+            cell = below
+        return cell.ref
+
+    async def spawn(self, what: type[Actor] | ChildSpec, /, *args: Any, **kwargs: Any) -> ActorRef:
+        """Start an actor at the top of the tree and wait until it has started.
+
+        It ends with the node, and is not started again when it fails. Raises `StartFailed`,
+        `NameTaken`.
+        """
+        spec = spec_of(self, what, args, kwargs)
+        cell = self._root.spawn(spec.options(restart="temporary"))
+        await cell.wait_started()
+        return cell.ref
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the node has been told to stop, has failed, or is leaving its body."""
+        return self._is_stopping
+
+    def stop(self) -> None:
+        """End the body of `async with`, and so the node."""
+        self._is_stopping = True
+        self._body.cancel()
+
+    def kill(self) -> None:
+        """End at once: no actor is waited for."""
+        self._is_stopping = True
+        self._body.cancel()
+        self._root.kill()
+
+    async def run_blocking(self, function: Callable[[], T]) -> T:
+        """Run a blocking function in one of the node's threads.
+
+        When the caller is cancelled, the thread is left to end by itself.
+        """
+        return await trio.to_thread.run_sync(
+            function, abandon_on_cancel=True, limiter=self._threads
+        )
+
+    # For the runtime itself
+
+    def start_soon(
+        self, function: Callable[..., Awaitable[object]], *args: object, name: str
+    ) -> None:
+        """Start a trio task of the node's."""
+        self._nursery.start_soon(self._run_task, function, args, name=name)
+
+    async def _run_task(
+        self, function: Callable[..., Awaitable[object]], args: tuple[object, ...]
+    ) -> None:
+        # Shielded: when the node's surroundings are cancelled, the tree stops in order first.
+        with trio.CancelScope(shield=True) as scope:
+            self._scopes[scope] = None
+            if self._root.is_stopped:
+                scope.cancel()
+            try:
+                await function(*args)
+            finally:
+                del self._scopes[scope]
+
+    def new_name(self, actor: type[Actor]) -> str:
+        """A name that no actor of this node has had."""
+        self._names += 1
+        return f"{actor.__name__.lower()}-{self._names}"
+
+    def root_ended(self, reason: Reason) -> None:
+        """The root has ended: unless it was told to, the node has failed."""
+        if not self._is_stopping:
+            self._failure = reason
+            self._body.cancel()
+
+    @property
+    def root(self) -> Cell:
+        """The root's cell."""
+        if not hasattr(self, "_root"):
+            raise NodeError(f"node {self.name!r} is not running: enter it with `async with`")
+        return self._root
