@@ -1,0 +1,22 @@
+#!/bin/sh
+# Runs the tests on each Python of PYTHONS that is found, each in an environment of its own.
+set -eu
+ran="" missing=""
+for version in ${PYTHONS:-3.11 3.12 3.13}; do
+  env=".venv-$version"
+  code=0
+  sh .ci/env "$env" dev "$version" || code=$?
+  case $code in
+    0) ;;
+    3) missing="$missing $version" && continue ;;
+    *) exit "$code" ;;
+  esac
+  echo "== Python $version"
+  "$env/bin/python" -m pytest -q "$@"
+  ran="$ran $version"
+done
+if [ -z "$ran" ]; then
+  echo "found none of Python$missing: install one, or name yours: make test PYTHONS=3.14" >&2
+  exit 2
+fi
+echo "tested on Python:$ran${missing:+ (not found:$missing)}"
