@@ -37,7 +37,6 @@ Example::
 from __future__ import annotations
 
 from schedule_zero.runtime.actor import Actor, blocking, handles, is_blocking
-from schedule_zero.runtime.cell import Down
 from schedule_zero.runtime.chance import Chance
 from schedule_zero.runtime.childspec import Backoff, ChildSpec, SupervisorSpec, child
 from schedule_zero.runtime.clock import Clock, SystemClock, VirtualClock
@@ -63,6 +62,7 @@ from schedule_zero.runtime.errors import (
     UnhandledMessage,
 )
 from schedule_zero.runtime.message import Request, message, message_types
+from schedule_zero.runtime.monitors import Down
 from schedule_zero.runtime.node import Node
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import Reason

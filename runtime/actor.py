@@ -131,10 +131,13 @@ def _collect(cls: type[Actor], frame: FrameType) -> Receivers:
     """The receivers of a class: its own methods and those it inherits, the nearest first."""
     receivers = Receivers()
     for base in reversed(cls.__mro__):
-        for method in vars(base).values():
+        for name, method in vars(base).items():
             if getattr(method, _HANDLES, False):
+                nearest = getattr(cls, name)
+                if nearest is not method and getattr(nearest, _HANDLES, False):
+                    continue  # overridden, and so is what it takes
                 for taken in _message_types(cls, method, frame):
-                    receivers[taken] = _as_receiver(getattr(cls, method.__name__))
+                    receivers[taken] = _as_receiver(nearest)
     return receivers
 
 
@@ -152,9 +155,13 @@ def _message_types(cls: type, method: Callable[..., Any], frame: FrameType) -> l
         hint = typing.get_type_hints(holder, namespace)["msg"]
     except NameError as error:
         raise BadHandler(f"{where}: message type {annotation!r} is not defined: {error}") from error
+    except Exception as error:
+        raise BadHandler(f"{where}: {annotation!r} is no annotation: {error}") from error
     union = isinstance(hint, UnionType) or typing.get_origin(hint) is typing.Union
     options = typing.get_args(hint) if union else (hint,)
     types = [typing.get_origin(option) or option for option in options]
+    if typing.Any in types:
+        raise BadHandler(f"{where}: {annotation!r} takes nothing: write `object` to take all")
     if not all(isinstance(option, type) for option in types):
         raise BadHandler(f"{where}: {annotation!r} is no class, so no message can be told by it")
     return types

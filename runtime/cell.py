@@ -18,30 +18,27 @@ from __future__ import annotations
 
 import inspect
 import logging
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
-from attrs import frozen
 
+from schedule_zero.runtime import undelivered
 from schedule_zero.runtime.actor import Actor
 from schedule_zero.runtime.context import ActorContext
+from schedule_zero.runtime.control import Begun, ChildExited, Control
 from schedule_zero.runtime.errors import (
     ActorEnded,
-    ActorFailed,
-    ActorStopped,
-    MailboxFull,
     NameTaken,
     StartFailed,
-    UnhandledMessage,
 )
-from schedule_zero.runtime.message import message
+from schedule_zero.runtime.monitors import demonitor, tell_watchers
 from schedule_zero.runtime.pending import Pending
-from schedule_zero.runtime.reason import KILLED, NOPROC, NORMAL, SHUTDOWN, Reason
+from schedule_zero.runtime.reason import KILLED, NORMAL, SHUTDOWN, Reason
 from schedule_zero.runtime.ref import ActorRef, current_cell
+from schedule_zero.runtime.tasks import Tasks
 
 if TYPE_CHECKING:
     from schedule_zero.runtime.childspec import ChildSpec
@@ -50,7 +47,7 @@ if TYPE_CHECKING:
     from schedule_zero.runtime.timers import Timer
 
 IDLE, ACTIVE, HELD = 0, 1, 2
-"""Phases: with nothing to do; in the ready queue or on a runner; kept from running (no instance)."""
+"""Phases: nothing to do; in the ready queue or on a runner; kept from running (no instance)."""
 
 State = Literal["starting", "running", "stopping", "halted", "stopped"]
 Origin = Any  # the sender's Cell, a Pending, or None: told apart by class on the hot path
@@ -59,37 +56,12 @@ _NO_MAIL: Any = ()
 _logger = logging.getLogger("schedule_zero.actors")
 
 
-@message
-class Down:
-    """A monitored actor has ended, for `reason` (`"failed: ValueError: ..."` and the like)."""
-
-    ref: ActorRef
-    reason: Reason
-
-
-@frozen
-class ChildExited:
-    """To a supervisor: life number `life` of this child has ended."""
-
-    child: Cell
-    life: int
-    reason: Reason
-
-
-@frozen
-class Control:
-    """A change of an actor's life, done in the actor's own turn."""
-
-    perform: Callable[[], Awaitable[None] | None]
-
-
 class Cell:
     """One actor: its mailbox, its instance while there is one, and its place in the tree."""
 
     __slots__ = (
         "_commanded",
         "_starting",
-        "_tasks_ended",
         "_waiters",
         "actor",
         "capacity",
@@ -135,13 +107,12 @@ class Cell:
         self.handled = 0
         self.life = 0
         self.children: dict[str, Cell] = {}
-        self.tasks: dict[trio.CancelScope, None] | None = None
+        self.tasks: Tasks | None = None
         self.timers: dict[Timer, None] | None = None
         self.watchers: dict[Cell, None] | None = None
         self.watching: dict[Cell, None] | None = None
         self._waiters: list[Pending] | None = None
         self._starting: Pending | None = None
-        self._tasks_ended: Pending | None = None
         self._commanded: Literal["halt", "finish"] | None = None
         self.variables: Context = node.variables.copy()
         self.variables.run(current_cell.set, self)
@@ -178,8 +149,9 @@ class Cell:
             if not self.phase:
                 self.schedule()
         else:
-            self._refuse(message, origin)
+            undelivered.refuse(self, message, origin)
 
+    @trio.lowlevel.enable_ki_protection
     def schedule(self) -> None:
         """Get a turn: the one way onto the ready queue."""
         self.phase = ACTIVE
@@ -198,54 +170,10 @@ class Cell:
         if self.phase != ACTIVE:
             self.schedule()
 
-    def _refuse(self, message: object, origin: Origin) -> None:
-        stopped = self.state == "stopped"
-        if origin.__class__ is Pending:
-            error = (
-                ActorStopped(self.path, message)
-                if stopped
-                else MailboxFull(self.path, message, self.capacity)
-            )
-            origin.reject(error)
-        else:
-            reason: Any = "stopped" if stopped else "mailbox_full"
-            self.node.dead_letters.record(self.path, message, reason, _path_of(origin))
-
-    def unhandled(self, message: object, origin: Origin) -> None:
-        """Account for a message that the actor has no receiver for."""
-        if origin.__class__ is Pending:
-            origin.reject(UnhandledMessage(self.path, message))
-        else:
-            self.node.dead_letters.record(self.path, message, "unhandled", _path_of(origin))
-
-    # Failure
-
     def fail(self, error: Exception, message: object, origin: Origin) -> None:
-        """The running instance raised: reject the asker, then halt and let the parent decide."""
-        text = f"{type(error).__name__}: {error}"
-        _logger.error("actor %r failed: %s", self.path, text, exc_info=error)
-        if origin.__class__ is Pending:
-            origin.reject(
-                ActorFailed(
-                    self.path,
-                    message,
-                    type(error).__qualname__,
-                    str(error),
-                    "".join(traceback.format_exception(error)),
-                )
-            )
-        if message is not None:
-            sender = _path_of(origin)
-            self.node.dead_letters.record(self.path, message, "failed", sender, text)
+        """The running instance raised: account for the message, then end and be decided upon."""
+        undelivered.failed(self, error, message, origin)
         self.end(Reason("failed", error))
-
-    def interrupted(self, message: object, origin: Origin) -> None:
-        """The handler was cancelled under the actor (killed, or the node is going down)."""
-        if isinstance(message, Control):
-            return
-        if origin.__class__ is Pending:
-            origin.reject(ActorFailed(self.path, message, "Killed", "killed while handling", ""))
-        self.node.dead_letters.record(self.path, message, "failed", _path_of(origin), "killed")
 
     # Start
 
@@ -261,7 +189,9 @@ class Cell:
         try:
             hook = self.variables.run(self._instantiate, failure)
         except Exception as error:
-            raise self._start_failed(error) from error
+            if self._owns_nothing():
+                raise self._start_failed(error) from error
+            hook = _raise(error)  # what the instance has begun ends first, in its own turn
         if hook is None:
             self._started()
         else:
@@ -285,7 +215,7 @@ class Cell:
     async def _finish_start(self, hook: Awaitable[None]) -> None:
         try:
             await hook
-        except Exception as error:  # noqa: BLE001 - whatever a hook raises fails the start
+        except Exception as error:
             await self._tear_down(KILLED)
             self._answer_starter(self._start_failed(error))
         else:
@@ -310,9 +240,14 @@ class Cell:
     def _start_failed(self, error: Exception) -> StartFailed:
         self.actor = None
         self.phase = HELD
-        self.state = "halted"
-        failed = StartFailed(self.path, error)
-        if self.parent is None or not self.parent.spec.actor.supervises:
+        failed = error if isinstance(error, StartFailed) else StartFailed(self.path, error)
+        parent = self.parent
+        may_try_again = parent is None or (
+            parent.spec.actor.supervises and self.spec.restart != "temporary"
+        )
+        if may_try_again and self._commanded != "finish":
+            self._halt()
+        else:
             self.finish(Reason("failed", error))
         return failed
 
@@ -348,6 +283,8 @@ class Cell:
             return done
         self._commanded = what
         self._waiters = [*(self._waiters or ()), done]
+        if self.spec.actor.supervises and self.state != "stopping" and self.runner is not None:
+            self.runner.scope.cancel()  # it waits for a child, perhaps one that never starts
         self.end(SHUTDOWN)
         return done
 
@@ -375,14 +312,17 @@ class Cell:
             timer.cancel()
 
     def _is_simple(self) -> bool:
-        return not (
-            self.children or self.tasks or self.timers or self.system or self.watching
-        ) and (self.spec.actor.on_stop is Actor.on_stop)
+        has_hook = self.spec.actor.on_stop is not Actor.on_stop
+        return not self.system and self._owns_nothing() and not has_hook
+
+    def _owns_nothing(self) -> bool:
+        return not (self.children or self.tasks or self.timers or self.watching)
 
     async def _perform_end(self, reason: Reason) -> None:
         if self.state in ("halted", "stopped"):
             return
-        await self._tear_down(reason)
+        has_started = self.state == "running"
+        await self._tear_down(reason if has_started else KILLED)
         self._ended(reason)
 
     async def _perform_kill(self) -> None:
@@ -395,24 +335,30 @@ class Cell:
 
     async def _tear_down(self, reason: Reason) -> None:
         self.state = "stopping"
-        for child in reversed(list(self.children.values())):
-            await self.stop_child(child, "finish")
-        for timer in list(self.timers or ()):
-            timer.cancel()
-        self.timers = None
-        for watched in list(self.watching or ()):
-            self.demonitor(watched)
+        await self._let_go()
         actor = self.actor
         if reason is not KILLED and actor is not None:
             try:
                 hook = actor.on_stop(reason)
                 if inspect.isawaitable(hook):
                     await hook
-            except Exception:  # noqa: BLE001 - a failing end is still an end
+            except Exception:
                 _logger.exception("actor %r: on_stop failed", self.path)
         if self.tasks:
-            await self._end_tasks()
+            await self.tasks.end()
+        if not self._owns_nothing():
+            await self._let_go()  # what `on_stop` and the tasks have begun meanwhile
         self.actor = None
+
+    async def _let_go(self) -> None:
+        while self.children:
+            for child in reversed(list(self.children.values())):
+                await self.stop_child(child, "finish")
+        for timer in list(self.timers or ()):
+            timer.cancel()
+        self.timers = None
+        for watched in list(self.watching or ()):
+            demonitor(self, watched)
 
     def _ended(self, reason: Reason) -> None:
         parent = self.parent
@@ -422,36 +368,45 @@ class Cell:
             and parent.state in ("starting", "running")
         )
         if self._commanded == "halt":
-            self.state = "halted"
-            self._tell_waiters()
+            self._halt()
         elif self._commanded == "finish" or not supervised:
             self.finish(reason)
         elif parent is not None:
-            self.state = "halted"
+            self._halt()
             if self._starting is None:  # else the supervisor waits for the start and is told so
                 parent.post(ChildExited(self, self.life, reason))
         if self._starting is not None:
             self._answer_starter(StartFailed(self.path, ActorEnded(reason)))
 
+    def _halt(self) -> None:
+        self.state = "halted"
+        self._drop_system()  # meant for the life that has ended
+        self._tell_waiters()
+
+    def _drop_system(self) -> None:
+        system, self.system = self.system, None
+        for item, _ in system or ():
+            if isinstance(item, Begun):
+                item.coro.close()
+                undelivered.interrupted(self, item.message, item.origin)
+
     def finish(self, reason: Reason) -> None:
         """End for good: mail to the dead letters, monitors told, gone from the tree."""
+        if self.state == "stopped":
+            return
         self.state = "stopped"
         self.actor = None
         self.capacity = 0
         self.phase = HELD
-        self.system = None
+        self._drop_system()
         waiting, self.mailbox = self.mailbox, _NO_MAIL
         for item, origin in waiting:
-            self._refuse(item, origin)
+            undelivered.refuse(self, item, origin)
         if self.parent is not None:
             self.parent.children.pop(self.name, None)
         else:
             self.node.root_ended(reason)
-        watchers, self.watchers = self.watchers, None
-        for watcher in watchers or ():
-            if watcher.watching is not None:
-                watcher.watching.pop(self, None)
-            watcher.post(Down(self.ref, reason))
+        tell_watchers(self, reason)
         self._tell_waiters()
 
     def _tell_waiters(self) -> None:
@@ -459,7 +414,7 @@ class Cell:
         for waiter in waiters or ():
             waiter.resolve(None)
 
-    # Children, monitors, tasks
+    # Children and tasks
 
     def spawn(self, spec: ChildSpec) -> Cell:
         """Add a child and start it. Raises `NameTaken` and `StartFailed`."""
@@ -470,58 +425,31 @@ class Cell:
         child.start()
         return child
 
-    def monitor(self, watched: Cell) -> None:
-        """Be told with `Down` when `watched` ends for good; at once when it has."""
-        if watched.state == "stopped":
-            self.post(Down(watched.ref, NOPROC))
-            return
-        self.watching = self.watching or {}
-        self.watching[watched] = None
-        watched.watchers = watched.watchers or {}
-        watched.watchers[self] = None
-
-    def demonitor(self, watched: Cell) -> None:
-        """Stop monitoring; harmless when it was not."""
-        if self.watching is not None:
-            self.watching.pop(watched, None)
-        if watched.watchers is not None:
-            watched.watchers.pop(self, None)
-
     def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run an async function in a trio task of this actor's; its failure is the actor's."""
-        scope = trio.CancelScope()
-        self.tasks = self.tasks or {}
-        self.tasks[scope] = None
-        self.node.start_soon(self._run_task, scope, function, args, name=f"{self.path} task")
+        if self.tasks is None:
+            self.tasks = Tasks()
+        name = f"{self.path} task"
+        self.node.start_soon(
+            self._run_task, self.tasks, self.tasks.add(), function, args, name=name
+        )
 
     async def _run_task(
         self,
+        tasks: Tasks,
         scope: trio.CancelScope,
         function: Callable[..., Awaitable[object]],
         args: tuple[object, ...],
     ) -> None:
-        failure: Exception | None = None
-        try:
-            with scope:
-                await function(*args)
-        except Exception as error:  # noqa: BLE001 - a task's failure is its actor's
-            failure = error
-        finally:
-            if self.tasks is not None:
-                self.tasks.pop(scope, None)
-                if not self.tasks and self._tasks_ended is not None:
-                    self._tasks_ended.resolve(None)
-        if failure is not None and self.state in ("starting", "running"):
-            self.fail(failure, None, None)
-            if self.runner is not None:
-                self.runner.scope.cancel()
-
-    async def _end_tasks(self) -> None:
-        for scope in list(self.tasks or ()):
-            scope.cancel()
-        if self.tasks:
-            self._tasks_ended = Pending()
-            await self._tasks_ended.wait()
+        failure = await tasks.run(scope, function, args)
+        if failure is None:
+            return
+        if self.state not in ("starting", "running"):
+            _logger.error("actor %r: a task failed as it ended", self.path, exc_info=failure)
+            return
+        self.fail(failure, None, None)
+        if self.runner is not None:
+            self.runner.scope.cancel()
 
     def tree(self) -> Iterator[Cell]:
         """This cell and all below it, parents first."""
@@ -530,6 +458,5 @@ class Cell:
             yield from child.tree()
 
 
-def _path_of(origin: Origin) -> str:
-    sender = origin.sender if origin.__class__ is Pending else origin
-    return sender.path if isinstance(sender, Cell) else ""
+async def _raise(error: Exception) -> None:
+    raise error

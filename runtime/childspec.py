@@ -80,7 +80,7 @@ class ChildSpec:
 @frozen
 class Backoff:
     """Puts off the n-th restart within the window: `initial * factor ** (n - 1)` seconds, at most
-    `maximum`. The first restart is at once when `initial` is 0.
+    `maximum`.
     """
 
     initial: float = 0.1
@@ -89,9 +89,12 @@ class Backoff:
 
     def delay(self, count: int) -> float:
         """Seconds to wait before restart number `count` (1 for the first)."""
-        if self.initial * self.factor**min(count - 1, 64) > self.maximum:
+        if not self.initial:
+            return 0.0
+        try:
+            return min(self.initial * self.factor ** (count - 1), self.maximum)
+        except OverflowError:
             return self.maximum
-        return self.initial * self.factor ** (count - 1)
 
 
 @frozen

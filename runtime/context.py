@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from schedule_zero.runtime.childspec import ChildSpec, child
+from schedule_zero.runtime.monitors import demonitor, monitor
 from schedule_zero.runtime.pending import Pending
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ class ActorContext:
 
     def monitor(self, ref: ActorRef) -> None:
         """Receive `Down` when that actor ends for good; at once if it has ended."""
-        self._cell.monitor(ref._cell)  # noqa: SLF001
+        monitor(self._cell, ref._cell)
 
     def demonitor(self, ref: ActorRef) -> None:
         """Stop monitoring that actor."""
-        self._cell.demonitor(ref._cell)  # noqa: SLF001
+        demonitor(self._cell, ref._cell)
 
     def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run an async function beside the messages, in a trio task that ends with this actor.

@@ -16,6 +16,7 @@ The rules that this file keeps:
 
 from __future__ import annotations
 
+import logging
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -25,10 +26,15 @@ from typing import Any, Protocol
 
 import trio
 
+from schedule_zero.runtime import undelivered
 from schedule_zero.runtime.actor import UNHANDLED
-from schedule_zero.runtime.cell import ACTIVE, HELD, IDLE, Cell, Control, Down
+from schedule_zero.runtime.cell import ACTIVE, HELD, IDLE, Cell
 from schedule_zero.runtime.clock import Clock
+from schedule_zero.runtime.control import Begun, Control
+from schedule_zero.runtime.monitors import Down
 from schedule_zero.runtime.pending import Pending
+
+_logger = logging.getLogger("schedule_zero.actors")
 
 _SPARE_RUNNERS = 32
 _BURST_SECONDS = 0.0005
@@ -40,8 +46,12 @@ _ASKS_WITHOUT_CHECKPOINT = 64
 class ReadyQueue(Protocol):
     """Where cells wait for their turn: a deque, or in simulation one that picks by a seed."""
 
-    def append(self, cell: Cell, /) -> None: ...
-    def popleft(self) -> Cell: ...
+    def append(self, cell: Cell, /) -> None:
+        """Put a cell in."""
+
+    def popleft(self) -> Cell:
+        """Take the next one out."""
+
     def __len__(self) -> int: ...
 
 
@@ -106,11 +116,24 @@ class Dispatcher:
         else:
             cell.phase = IDLE
 
+    @trio.lowlevel.enable_ki_protection
     def handle_now(self, cell: Cell, message: object, pending: Pending) -> None:
         """Let an idle cell with a `def` receiver handle one message on the caller's stack."""
         cell.phase = ACTIVE
-        cell.deliver(message, pending)
-        cell.variables.run(self._drain, cell, 1)
+        cell.variables.run(self._handle_here, cell, message, pending)
+
+    def _handle_here(self, cell: Cell, message: object, pending: Pending) -> None:
+        cell.origin = pending
+        cell.handled += 1
+        try:
+            result = cell.receivers[message.__class__](cell.actor, message)
+            if result.__class__ is CoroutineType:
+                cell.post(Begun(result, message, cell.origin), first=True)
+            else:
+                self._answer(cell, message, result)
+        except Exception as error:
+            cell.fail(error, message, cell.origin)
+        self.settle(cell)
 
     def owes_checkpoint(self) -> bool:
         """Whether an asker served on its own stack must now let other tasks run."""
@@ -197,7 +220,7 @@ class Dispatcher:
                     break
         return None
 
-    def _drain(self, cell: Cell, limit: int) -> Blocked | None:
+    def _drain(self, cell: Cell, limit: int) -> Blocked | None:  # noqa: C901 - the hot loop
         """One turn of a cell: one item of its system lane, or up to `limit` messages."""
         if cell.system:
             blocked = self._handle_system(cell)
@@ -223,7 +246,7 @@ class Dispatcher:
                         result = stop.value
                     else:
                         return Blocked(cell, result, trap, message)
-            except Exception as error:  # noqa: BLE001 - any failure is the actor's
+            except Exception as error:
                 cell.fail(error, message, cell.origin)
                 break
             self._answer(cell, message, result)
@@ -235,6 +258,8 @@ class Dispatcher:
     def _handle_system(self, cell: Cell) -> Blocked | None:
         assert cell.system
         item, _ = cell.system.popleft()
+        if item.__class__ is Begun:
+            return self._begin(cell, item)
         cell.origin = None
         try:
             if item.__class__ is Control:
@@ -249,16 +274,28 @@ class Dispatcher:
                 except StopIteration:
                     return None
                 return Blocked(cell, result, trap, item)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             cell.fail(error, item if isinstance(item, Down) else None, None)
         return None
+
+    def _begin(self, cell: Cell, begun: Begun) -> Blocked | None:
+        cell.origin = begun.origin
+        try:
+            trap = begun.coro.send(None)
+        except StopIteration as stop:
+            self._answer(cell, begun.message, stop.value)
+            return None
+        except Exception as error:
+            cell.fail(error, begun.message, cell.origin)
+            return None
+        return Blocked(cell, begun.coro, trap, begun.message)
 
     def _answer(self, cell: Cell, message: object, result: object) -> None:
         origin = cell.origin  # None once the actor has taken the answer over
         if result is UNHANDLED:
-            cell.unhandled(message, origin)
-        elif origin.__class__ is Pending:
-            origin.resolve(result)
+            undelivered.unhandled(cell, message, origin)
+        elif origin.__class__ is Pending and not origin.resolve(result):
+            cell.node.dead_letters.record(cell.path, message, "late_reply")
 
     async def _finish(self, runner: Runner, blocked: Blocked) -> None:
         """Be the trio task of a handler that waits, to its end."""
@@ -266,18 +303,29 @@ class Dispatcher:
         cell.runner = runner
         try:
             result = await _drive(cell.variables, blocked.coro, blocked.trap)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             cell.runner = None
             cell.fail(error, blocked.message, cell.origin)
-        except BaseException:
+        except BaseException as error:
             cell.runner = None
-            cell.interrupted(blocked.message, cell.origin)
+            undelivered.interrupted(cell, blocked.message, cell.origin)
             self.settle(cell)
+            if isinstance(error, BaseExceptionGroup):
+                raise _without_failures(error) from None
             raise
         else:
             cell.runner = None
             self._answer(cell, blocked.message, result)
         self.settle(cell)
+
+
+def _without_failures(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What a killed handler raised, less what failed as it was cleaning up: that ends here."""
+    failures, rest = group.split(Exception)
+    if failures is not None:
+        _logger.error("a killed handler failed as it ended", exc_info=failures)
+    assert rest is not None
+    return rest
 
 
 @types.coroutine
@@ -290,7 +338,7 @@ def _drive(
         try:
             value = yield trap
             step = coro.send
-        except BaseException as error:  # noqa: BLE001 - Cancelled included: the coroutine decides
+        except BaseException as error:
             value, step = error, coro.throw
         try:
             trap = variables.run(step, value)

@@ -71,5 +71,7 @@ def _register(name: str, cls: type) -> None:
         cls.__qualname__,
     )
     if other is not None and not same:
-        raise ValueError(f"message name {name!r} is taken by {other.__module__}.{other.__qualname__}")
+        raise ValueError(
+            f"message name {name!r} is taken by {other.__module__}.{other.__qualname__}"
+        )
     _registered[name] = cls

@@ -37,7 +37,8 @@ class Node:
     `StartFailed` when one does not start; leaving stops all in reverse order. When the root gives
     up, the body is cancelled and leaving raises `NodeFailed`.
 
-    `clock`, `random` and `threads` (how many blocking calls at once) are seams for tests.
+    `clock`, `random` and `threads` (how many blocking calls at once, 0 for in place) are seams
+    for tests.
 
     Example::
 
@@ -69,6 +70,7 @@ class Node:
         self._scopes: dict[trio.CancelScope, None] = {}
         self._failure: Reason | None = None
         self._is_stopping = False
+        self._is_over = False
 
     async def __aenter__(self) -> Node:
         self._running = self._run()
@@ -87,7 +89,7 @@ class Node:
     async def _run(self) -> AsyncIterator[None]:
         """The node's life: all its tasks, the root's start, the body, the root's stop."""
         self.variables = copy_context()
-        self._threads = trio.CapacityLimiter(self._thread_count)
+        self._threads = trio.CapacityLimiter(max(1, self._thread_count))
         left: BaseException | None = None
         async with trio.open_nursery() as self._nursery:
             self.start_soon(self.timers.run, name=f"{self.name} timers")
@@ -97,14 +99,17 @@ class Node:
                     self._root.start()
                     await self._root.wait_started()
                     yield
-            except BaseException as error:  # noqa: BLE001 - raised below, outside the nursery
+            except BaseException as error:
                 left = error
             self._is_stopping = True
-            with trio.CancelScope(shield=True):
-                if not self._nursery.cancel_scope.cancel_called:  # else the dispatcher is broken
-                    await self._root.order_stop("finish").wait()
-            for scope in list(self._scopes):
-                scope.cancel()
+            try:
+                with trio.CancelScope(shield=True):
+                    if not self._nursery.cancel_scope.cancel_called:  # else actors cannot run
+                        await self._root.order_stop("finish").wait()
+            finally:  # a second KeyboardInterrupt ends the wait
+                self._is_over = True
+                for scope in list(self._scopes):
+                    scope.cancel()
         if left is not None and (self._failure is None or isinstance(left, trio.Cancelled)):
             raise left
         if self._failure is not None:
@@ -119,7 +124,7 @@ class Node:
 
         Raises `NoSuchActor`, which names its siblings.
         """
-        cell = self._root
+        cell = self.root
         for name in path.split("/"):
             below = cell.children.get(name)
             if below is None:
@@ -131,9 +136,11 @@ class Node:
         """Start an actor at the top of the tree and wait until it has started.
 
         It ends with the node, and is not started again when it fails. Raises `StartFailed`,
-        `NameTaken`.
+        `NameTaken`, and `NodeError` when the node does not run.
         """
         spec = spec_of(self, what, args, kwargs)
+        if self.root.is_stopped:
+            raise NodeError(f"node {self.name!r} has ended: no actor can start on it")
         cell = self._root.spawn(spec.options(restart="temporary"))
         await cell.wait_started()
         return cell.ref
@@ -157,8 +164,12 @@ class Node:
     async def run_blocking(self, function: Callable[[], T]) -> T:
         """Run a blocking function in one of the node's threads.
 
-        When the caller is cancelled, the thread is left to end by itself.
+        When the caller is cancelled, the thread is left to end by itself. A node with no threads
+        calls it in place: virtual time would run on while a thread works.
         """
+        if not self._thread_count:
+            await trio.lowlevel.checkpoint()
+            return function()
         return await trio.to_thread.run_sync(
             function, abandon_on_cancel=True, limiter=self._threads
         )
@@ -168,7 +179,9 @@ class Node:
     def start_soon(
         self, function: Callable[..., Awaitable[object]], *args: object, name: str
     ) -> None:
-        """Start a trio task of the node's."""
+        """Start a trio task of the node's; none when the node is over."""
+        if self._is_over:
+            return
         self._nursery.start_soon(self._run_task, function, args, name=name)
 
     async def _run_task(

@@ -68,4 +68,3 @@ class Pending:
         self._task = None
         self._value = None
         return trio.lowlevel.Abort.SUCCEEDED
-

@@ -65,21 +65,21 @@ class ActorRef:
             balance = await ref.ask(Balance("savings"), timeout=1.0)
         """
         cell = self._cell
+        dispatcher = cell.node.dispatcher
+        if dispatcher.owes_checkpoint():
+            await trio.lowlevel.checkpoint()  # before: an answer that is in is never lost
         pending = Pending(current_cell.get())
         if not cell.phase and message.__class__ in cell.direct:
-            dispatcher = cell.node.dispatcher
             dispatcher.handle_now(cell, message, pending)
-            if dispatcher.owes_checkpoint():
-                await trio.lowlevel.cancel_shielded_checkpoint()
         else:
             cell.deliver(message, pending)
         if pending.is_done:
-            return cast(T, pending.result())
+            return cast("T", pending.result())
         timer = cell.node.timers.after(
             timeout, lambda: pending.reject(AskTimeout(cell.path, message, timeout))
         )
         try:
-            return cast(T, await pending.wait())
+            return cast("T", await pending.wait())
         finally:
             timer.cancel()
 

@@ -5,14 +5,18 @@ The rules, from the supervisor page of the Erlang/OTP documentation ("Design Pri
 
 1. A permanent child is always restarted, a transient one after an abnormal end, a temporary one
    never; a temporary child that has ended, or that a sibling's restart has stopped, is forgotten.
+   A transient child that has ended normally starts again with its siblings only, so under
+   `one_for_one` it is forgotten as well.
 2. `one_for_one` restarts the ended child. `one_for_all` stops all others, last first, then starts
    all in order. `rest_for_one` does so with the ended child and those that follow it.
 3. A start that fails during a restart is itself a failure of that child: it counts, and is tried
-   again by the same strategy.
-4. More than `max_restarts` restarts within `within` seconds: the supervisor gives up.
+   again by the same strategy, unless a sibling's restart has got to it before.
+4. More than `max_restarts` restarts within `within` seconds: the supervisor gives up. A restart
+   that is exactly `within` seconds old counts.
 
 Beyond OTP: with a backoff, the n-th restart within the window is put off by
-`min(initial * factor ** (n - 1), maximum)` seconds; a failure meanwhile starts the count anew.
+`min(initial * factor ** (n - 1), maximum)` seconds. The restart of a sibling that starts the
+child as well makes the wait void.
 
 Time is an argument and effects come out in the order in which they must happen. `Wait` comes
 alone: `due` gives the effects when its time has come.
@@ -20,6 +24,7 @@ alone: `due` gives the effects when its time has come.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from attrs import frozen
@@ -74,6 +79,7 @@ class Restarts:
         self._types: dict[str, Restart] = {child.name: child.restart for child in spec.children}
         self._running: dict[str, bool] = dict.fromkeys(self._types, False)
         self._instants: deque[float] = deque()
+        self._to_restart: dict[str, float] = {}  # failed starts and waits: not before this instant
 
     @property
     def children(self) -> list[str]:
@@ -83,6 +89,7 @@ class Restarts:
     def started(self, name: str) -> None:
         """A child runs."""
         self._running[name] = True
+        self._to_restart.pop(name, None)
 
     def exited(self, name: str, abnormal: bool, now: float) -> list[Effect]:  # noqa: FBT001
         """A running child has ended of itself."""
@@ -90,46 +97,56 @@ class Restarts:
             return [Forget(name)]
         self._running[name] = False
         kind = self._types[name]
-        if kind == "temporary":
+        if kind == "permanent" or (kind == "transient" and abnormal):
+            return self._restart(name, now)
+        if kind == "temporary" or self._spec.strategy == "one_for_one":
             del self._types[name], self._running[name]
             return [Forget(name)]
-        if kind == "transient" and not abnormal:
+        return []
+
+    def start_failed(self, name: str, now: float) -> None:
+        """A `Start` of ours has failed: the rest of its effects are void, call `try_again`."""
+        self._to_restart[name] = now
+
+    def try_again(self, name: str, now: float) -> list[Effect]:
+        """What a failed start leads to, unless the child was dealt with since."""
+        if name not in self._to_restart:
             return []
         return self._restart(name, now)
 
-    def start_failed(self, name: str, now: float) -> list[Effect]:
-        """A `Start` of ours has failed."""
-        self._running[name] = False
-        return self._restart(name, now)
-
-    def due(self, name: str) -> list[Effect]:
+    def due(self, name: str, now: float) -> list[Effect]:
         """The time of a `Wait` has come."""
-        if name not in self._types or self._running[name]:
+        if self._to_restart.get(name, math.inf) > now:
             return []
         return self._by_strategy(name)
 
     def check(self) -> None:
         """Assert what must hold between events."""
         assert self._types.keys() == self._running.keys()
+        assert not any(self._running[name] for name in self._to_restart)
         assert list(self._instants) == sorted(self._instants)
 
     def _restart(self, name: str, now: float) -> list[Effect]:
         spec = self._spec
         self._instants.append(now)
-        while self._instants[0] <= now - spec.within:
+        while self._instants[0] + spec.within < now:
             self._instants.popleft()
         if len(self._instants) > spec.max_restarts:
             return [Escalate(name)]
         if spec.backoff is None:
             return self._by_strategy(name)
-        return [Wait(name, spec.backoff.delay(len(self._instants)))]
+        delay = spec.backoff.delay(len(self._instants))
+        self._to_restart[name] = now + delay
+        return [Wait(name, delay)]
 
     def _by_strategy(self, name: str) -> list[Effect]:
         names = list(self._types)
         if self._spec.strategy == "one_for_one":
-            return [Start(name)]
+            names = [name]
         if self._spec.strategy == "rest_for_one":
             names = names[names.index(name) :]
+        for other in names:
+            self._to_restart.pop(other, None)
         effects: list[Effect] = []
         for other in reversed(names):
             if self._types[other] == "temporary":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+_logger = logging.getLogger("schedule_zero.events")
 T = TypeVar("T")
 
 
@@ -20,6 +22,9 @@ class Stream(Generic[T]):
         return lambda: self._listeners.remove(listener)
 
     def publish(self, event: T) -> None:
-        """Tell every listener."""
+        """Tell every listener; one that raises is logged and harms nobody."""
         for listener in list(self._listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:
+                _logger.exception("a listener failed on %r", event)

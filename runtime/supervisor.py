@@ -8,8 +8,9 @@ from attrs import frozen
 
 from schedule_zero.runtime import restarts
 from schedule_zero.runtime.actor import Actor, handles
-from schedule_zero.runtime.cell import Cell, ChildExited
+from schedule_zero.runtime.cell import Cell
 from schedule_zero.runtime.childspec import Backoff, ChildSpec, Strategy, SupervisorSpec
+from schedule_zero.runtime.control import ChildExited
 from schedule_zero.runtime.errors import RestartIntensityExceeded, StartFailed
 from schedule_zero.runtime.reason import Reason
 from schedule_zero.runtime.restarts import Effect, Restarts
@@ -29,6 +30,7 @@ class _Due:
     """A put-off restart of this child is due."""
 
     name: str
+    reason: Reason
 
 
 @frozen
@@ -36,6 +38,7 @@ class _Retry:
     """A start during a restart has failed; a message, so that a stop can overtake the retry."""
 
     name: str
+    reason: Reason
 
 
 def supervisor(
@@ -89,17 +92,16 @@ class Supervisor(Actor):
             return  # it was restarted or ended with a sibling meanwhile
         abnormal = msg.reason.is_abnormal
         await self._do(self._restarts.exited(child.name, abnormal, self._now()), msg.reason)
-        if child.is_halted and child.name not in self._children:
+        if child.name not in self._children:
             child.finish(msg.reason)
 
     @handles
     async def _retry(self, msg: _Retry) -> None:
-        reason = Reason("failed")
-        await self._do(self._restarts.start_failed(msg.name, self._now()), reason)
+        await self._do(self._restarts.try_again(msg.name, self._now()), msg.reason)
 
     @handles
     async def _due(self, msg: _Due) -> None:
-        await self._do(self._restarts.due(msg.name), Reason("failed"))
+        await self._do(self._restarts.due(msg.name, self._now()), msg.reason)
 
     async def _do(self, effects: list[Effect], reason: Reason) -> None:
         """Carry effects out, in their order."""
@@ -109,14 +111,15 @@ class Supervisor(Actor):
                     await self._start(effect.name, reason)
                 except StartFailed as error:
                     self.context.log.error("%s", error, exc_info=error.cause)
-                    self._cell.post(_Retry(effect.name))
+                    self._restarts.start_failed(effect.name, self._now())
+                    self._cell.post(_Retry(effect.name, Reason("failed", error)))
                     return
             elif isinstance(effect, restarts.Stop):
                 await self._cell.stop_child(self._cell.children[effect.name], "halt")
             elif isinstance(effect, restarts.Forget):
                 await self._forget(effect.name)
             elif isinstance(effect, restarts.Wait):
-                self.context.timers.after(effect.delay, _Due(effect.name))
+                self.context.timers.after(effect.delay, _Due(effect.name, reason))
             else:
                 spec = self._spec
                 raise RestartIntensityExceeded(
@@ -145,4 +148,4 @@ class Supervisor(Actor):
 
     @property
     def _cell(self) -> Cell:
-        return self.context._cell  # noqa: SLF001 - a supervisor is part of the runtime
+        return self.context._cell
