@@ -1,0 +1,1 @@
+"""The composition root: settings, components and the command line."""
