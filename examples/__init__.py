@@ -1,0 +1,1 @@
+"""Handlers to run, read and copy: `schedule-zero run examples.hello`."""
