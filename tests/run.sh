@@ -12,7 +12,7 @@ for version in ${PYTHONS:-3.11 3.12 3.13}; do
     *) exit "$code" ;;
   esac
   echo "== Python $version"
-  "$env/bin/python" -m pytest -q "$@"
+  "$env/bin/python" -m pytest -q -n 2 "$@"
   ran="$ran $version"
 done
 if [ -z "$ran" ]; then
