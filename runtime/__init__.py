@@ -50,6 +50,7 @@ from schedule_zero.runtime.errors import (
     BadChildSpec,
     BadHandler,
     DeliveryError,
+    LinkedActorEnded,
     MailboxFull,
     NameTaken,
     NodeError,
@@ -58,8 +59,18 @@ from schedule_zero.runtime.errors import (
     NotDelivered,
     RestartIntensityExceeded,
     StartFailed,
+    StashFull,
     Unanswered,
     UnhandledMessage,
+)
+from schedule_zero.runtime.introspect import (
+    ActorInfo,
+    Traced,
+    get_state,
+    resume,
+    snapshot,
+    suspend,
+    trace,
 )
 from schedule_zero.runtime.message import Request, message, message_types
 from schedule_zero.runtime.monitors import Down
@@ -68,12 +79,14 @@ from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import Reason
 from schedule_zero.runtime.ref import ActorRef
 from schedule_zero.runtime.supervisor import Restarted, Supervisor, supervisor
+from schedule_zero.runtime.watchdog import Watchdog
 
 __all__ = [
     "Actor",
     "ActorContext",
     "ActorError",
     "ActorFailed",
+    "ActorInfo",
     "ActorRef",
     "ActorStopped",
     "AskTimeout",
@@ -86,6 +99,7 @@ __all__ = [
     "DeadLetter",
     "DeliveryError",
     "Down",
+    "LinkedActorEnded",
     "MailboxFull",
     "NameTaken",
     "NoSuchActor",
@@ -99,17 +113,25 @@ __all__ = [
     "RestartIntensityExceeded",
     "Restarted",
     "StartFailed",
+    "StashFull",
     "Supervisor",
     "SupervisorSpec",
     "SystemClock",
+    "Traced",
     "Unanswered",
     "UnhandledMessage",
     "VirtualClock",
+    "Watchdog",
     "blocking",
     "child",
+    "get_state",
     "handles",
     "is_blocking",
     "message",
     "message_types",
+    "resume",
+    "snapshot",
     "supervisor",
+    "suspend",
+    "trace",
 ]

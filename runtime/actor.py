@@ -95,6 +95,7 @@ class Actor:
     receivers: ClassVar[Receivers] = Receivers()
     direct: ClassVar[frozenset[type]] = frozenset()
     supervises: ClassVar[bool] = False
+    priority: ClassVar[Callable[[Any], float] | None] = None
     default_shutdown: ClassVar[float | Literal["kill", "infinity"]] = 5.0
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -130,6 +131,7 @@ class Actor:
 def _collect(cls: type[Actor], frame: FrameType) -> Receivers:
     """The receivers of a class: its own methods and those it inherits, the nearest first."""
     receivers = Receivers()
+    own: dict[tuple[type, type], Receiver] = {}
     for base in reversed(cls.__mro__):
         for name, method in vars(base).items():
             if getattr(method, _HANDLES, False):
@@ -137,8 +139,20 @@ def _collect(cls: type[Actor], frame: FrameType) -> Receivers:
                 if nearest is not method and getattr(nearest, _HANDLES, False):
                     continue  # overridden, and so is what it takes
                 for taken in _message_types(cls, method, frame):
+                    _refuse_second(base, taken, method, own)
                     receivers[taken] = _as_receiver(nearest)
     return receivers
+
+
+def _refuse_second(
+    base: type, taken: type, method: Receiver, own: dict[tuple[type, type], Receiver]
+) -> None:
+    other = own.setdefault((base, taken), method)
+    if other is not method:
+        raise BadHandler(
+            f"{base.__qualname__}: {other.__name__} and {method.__name__} both take "
+            f"{taken.__qualname__}: one message type, one receiver"
+        )
 
 
 def _message_types(cls: type, method: Callable[..., Any], frame: FrameType) -> list[type]:

@@ -34,6 +34,16 @@ from schedule_zero.runtime.errors import (
     NameTaken,
     StartFailed,
 )
+from schedule_zero.runtime.links import break_links
+from schedule_zero.runtime.mailbox import (
+    Mail,
+    Mailbox,
+    Sender,
+    make_mailbox,
+    overflow,
+    turn_away,
+    unstash,
+)
 from schedule_zero.runtime.monitors import demonitor, tell_watchers
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import KILLED, NORMAL, SHUTDOWN, Reason
@@ -64,22 +74,29 @@ class Cell:
         "_starting",
         "_waiters",
         "actor",
+        "busy_since",
         "capacity",
         "children",
         "direct",
         "handled",
+        "last_failure",
         "life",
+        "links",
         "mailbox",
         "name",
         "node",
         "origin",
+        "owed",
         "parent",
         "phase",
         "receivers",
         "ref",
         "runner",
+        "senders",
         "spec",
+        "stash",
         "state",
+        "suspended",
         "system",
         "tasks",
         "timers",
@@ -96,7 +113,7 @@ class Cell:
         self.ref = ActorRef(self)
         self.receivers = spec.actor.receivers
         self.direct = spec.actor.direct
-        self.mailbox: deque[tuple[object, Origin]] = _NO_MAIL  # made at the first message
+        self.mailbox: Mailbox = _NO_MAIL  # made at the first message
         self.capacity = 0
         self.system: deque[tuple[object, Origin]] | None = None
         self.phase = HELD
@@ -111,6 +128,13 @@ class Cell:
         self.timers: dict[Timer, None] | None = None
         self.watchers: dict[Cell, None] | None = None
         self.watching: dict[Cell, None] | None = None
+        self.links: dict[Cell, None] | None = None
+        self.senders: deque[Sender] | None = None
+        self.stash: list[Mail] | None = None
+        self.owed: dict[Pending, None] | None = None
+        self.suspended: Actor | None = None
+        self.busy_since: float | None = None
+        self.last_failure = ""
         self._waiters: list[Pending] | None = None
         self._starting: Pending | None = None
         self._commanded: Literal["halt", "finish"] | None = None
@@ -141,15 +165,19 @@ class Cell:
 
     def deliver(self, message: object, origin: Origin) -> None:
         """Put a message in the mailbox, or refuse it (dead letter, rejected ask)."""
-        if not self.capacity and self.state != "stopped":
-            self.mailbox = deque()
-            self.capacity = self.spec.capacity
+        self.open_mailbox()
         if len(self.mailbox) < self.capacity:
             self.mailbox.append((message, origin))
-            if not self.phase:
-                self.schedule()
         else:
-            undelivered.refuse(self, message, origin)
+            overflow(self, message, origin)
+        if not self.phase and self.mailbox:
+            self.schedule()
+
+    def open_mailbox(self) -> None:
+        """Make the mailbox, which waits for the first message."""
+        if not self.capacity and self.state != "stopped":
+            self.mailbox = make_mailbox(self)
+            self.capacity = self.spec.capacity
 
     @trio.lowlevel.enable_ki_protection
     def schedule(self) -> None:
@@ -174,6 +202,22 @@ class Cell:
         """The running instance raised: account for the message, then end and be decided upon."""
         undelivered.failed(self, error, message, origin)
         self.end(Reason("failed", error))
+
+    def fail_beside(self, error: Exception) -> None:
+        """Something of the actor failed beside its messages: a handler that waits is ended."""
+        if self.state not in ("starting", "running"):
+            _logger.error("actor %r: failed as it ended", self.path, exc_info=error)
+            return
+        self.fail(error, None, None)
+        if self.runner is not None:
+            self.runner.scope.cancel()
+
+    # Suspension
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it keeps its messages waiting until it is resumed."""
+        return self.suspended is not None
 
     # Start
 
@@ -316,7 +360,15 @@ class Cell:
         return not self.system and self._owns_nothing() and not has_hook
 
     def _owns_nothing(self) -> bool:
-        return not (self.children or self.tasks or self.timers or self.watching)
+        return not (
+            self.children
+            or self.tasks
+            or self.timers
+            or self.watching
+            or self.stash
+            or self.owed
+            or self.suspended
+        )
 
     async def _perform_end(self, reason: Reason) -> None:
         if self.state in ("halted", "stopped"):
@@ -336,6 +388,8 @@ class Cell:
     async def _tear_down(self, reason: Reason) -> None:
         self.state = "stopping"
         await self._let_go()
+        if self.suspended is not None:
+            self.actor, self.suspended = self.suspended, None
         actor = self.actor
         if reason is not KILLED and actor is not None:
             try:
@@ -348,6 +402,8 @@ class Cell:
             await self.tasks.end()
         if not self._owns_nothing():
             await self._let_go()  # what `on_stop` and the tasks have begun meanwhile
+        undelivered.unanswered(self)
+        unstash(self)
         self.actor = None
 
     async def _let_go(self) -> None:
@@ -361,6 +417,7 @@ class Cell:
             demonitor(self, watched)
 
     def _ended(self, reason: Reason) -> None:
+        break_links(self, reason)
         parent = self.parent
         supervised = (
             parent is not None
@@ -402,6 +459,7 @@ class Cell:
         waiting, self.mailbox = self.mailbox, _NO_MAIL
         for item, origin in waiting:
             undelivered.refuse(self, item, origin)
+        turn_away(self)
         if self.parent is not None:
             self.parent.children.pop(self.name, None)
         else:
@@ -428,28 +486,8 @@ class Cell:
     def start_task(self, function: Callable[..., Awaitable[object]], *args: object) -> None:
         """Run an async function in a trio task of this actor's; its failure is the actor's."""
         if self.tasks is None:
-            self.tasks = Tasks()
-        name = f"{self.path} task"
-        self.node.start_soon(
-            self._run_task, self.tasks, self.tasks.add(), function, args, name=name
-        )
-
-    async def _run_task(
-        self,
-        tasks: Tasks,
-        scope: trio.CancelScope,
-        function: Callable[..., Awaitable[object]],
-        args: tuple[object, ...],
-    ) -> None:
-        failure = await tasks.run(scope, function, args)
-        if failure is None:
-            return
-        if self.state not in ("starting", "running"):
-            _logger.error("actor %r: a task failed as it ended", self.path, exc_info=failure)
-            return
-        self.fail(failure, None, None)
-        if self.runner is not None:
-            self.runner.scope.cancel()
+            self.tasks = Tasks(self.fail_beside, self.path)
+        self.tasks.start(self.node.start_soon, function, args)
 
     def tree(self) -> Iterator[Cell]:
         """This cell and all below it, parents first."""

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 Restart = Literal["permanent", "transient", "temporary"]
 Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+Overflow = Literal["reject", "drop_oldest", "drop_newest"]
 Shutdown = float | Literal["kill", "infinity"]
 
 _RESTARTS = ("permanent", "transient", "temporary")
+_OVERFLOWS = ("reject", "drop_oldest", "drop_newest")
 _STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
 
 MAILBOX_CAPACITY = 100_000
@@ -30,6 +32,9 @@ class ChildSpec:
     `restart`: `permanent` children are always restarted, `transient` ones after an abnormal end,
     `temporary` ones never. `shutdown`: seconds the child has to stop before it is killed,
     `"kill"` at once, `"infinity"` for as long as it takes (the default for supervisors).
+    `capacity`: how many messages may wait; `overflow`: what a tell does when they do, `reject` or
+    `drop_newest` give the new message to the dead letters, `drop_oldest` the one that has waited
+    longest.
     """
 
     name: str
@@ -39,6 +44,7 @@ class ChildSpec:
     restart: Restart = "permanent"
     shutdown: Shutdown = 5.0
     capacity: int = MAILBOX_CAPACITY
+    overflow: Overflow = "reject"
 
     def __attrs_post_init__(self) -> None:
         if not self.name or "/" in self.name:
@@ -53,6 +59,10 @@ class ChildSpec:
                 f"child {self.name!r}: shutdown={self.shutdown!r}: expected seconds (0 or more), "
                 "'kill' or 'infinity'"
             )
+        if self.overflow not in _OVERFLOWS:
+            raise BadChildSpec(
+                f"child {self.name!r}: overflow={self.overflow!r}: expected one of {_OVERFLOWS}"
+            )
         if self.capacity < 1:
             raise BadChildSpec(f"child {self.name!r}: capacity={self.capacity}: expected 1 or more")
 
@@ -62,6 +72,7 @@ class ChildSpec:
         restart: Restart | None = None,
         shutdown: Shutdown | None = None,
         capacity: int | None = None,
+        overflow: Overflow | None = None,
     ) -> ChildSpec:
         """The same child with other rules.
 
@@ -74,6 +85,7 @@ class ChildSpec:
             restart=self.restart if restart is None else restart,
             shutdown=self.shutdown if shutdown is None else shutdown,
             capacity=self.capacity if capacity is None else capacity,
+            overflow=self.overflow if overflow is None else overflow,
         )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from schedule_zero.runtime.childspec import ChildSpec, child
+from schedule_zero.runtime.links import link, unlink
+from schedule_zero.runtime.mailbox import stash, unstash
 from schedule_zero.runtime.monitors import demonitor, monitor
 from schedule_zero.runtime.pending import Pending
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from schedule_zero.runtime.node import Node
     from schedule_zero.runtime.ref import ActorRef
     from schedule_zero.runtime.timers import Timer
+
+_OWED_BEFORE_SWEEP = 64
 
 
 class ActorContext:
@@ -87,14 +91,39 @@ class ActorContext:
         """
         self._cell.start_task(function, *args)
 
+    def link(self, ref: ActorRef) -> None:
+        """Share that actor's fate, and let it share this one's: a failure fails both."""
+        link(self._cell, ref._cell)
+
+    def unlink(self, ref: ActorRef) -> None:
+        """Part from a linked actor."""
+        unlink(self._cell, ref._cell)
+
+    def stash(self, message: object) -> None:
+        """Put the message being handled aside until `unstash`. Raises `StashFull`.
+
+        An ask stays open meanwhile. What is stashed when the actor ends goes back to its mailbox.
+        """
+        stash(self._cell, message)
+
+    def unstash(self) -> None:
+        """Handle what was stashed next, in its order, before what waits."""
+        unstash(self._cell)
+
     def reply_later(self) -> Pending:
         """Take over the answer to the ask being handled: call its `resolve` or `reject` later.
 
-        For a message that was told, the answer goes nowhere.
+        For a message that was told, the answer goes nowhere. An answer that is still owed when
+        the actor ends is rejected with `ActorFailed`.
         """
-        origin = self._cell.origin
-        self._cell.origin = None
-        return origin if origin.__class__ is Pending else Pending()
+        cell = self._cell
+        origin, cell.origin = cell.origin, None
+        if origin.__class__ is not Pending:
+            return Pending()
+        if cell.owed is None or len(cell.owed) > _OWED_BEFORE_SWEEP:
+            cell.owed = {owed: None for owed in cell.owed or () if not owed.is_done}
+        cell.owed[origin] = None
+        return origin
 
     def stop(self) -> None:
         """End after the current message."""

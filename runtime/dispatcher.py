@@ -31,6 +31,7 @@ from schedule_zero.runtime.actor import UNHANDLED
 from schedule_zero.runtime.cell import ACTIVE, HELD, IDLE, Cell
 from schedule_zero.runtime.clock import Clock
 from schedule_zero.runtime.control import Begun, Control
+from schedule_zero.runtime.mailbox import admit
 from schedule_zero.runtime.monitors import Down
 from schedule_zero.runtime.pending import Pending
 
@@ -107,6 +108,8 @@ class Dispatcher:
 
     def settle(self, cell: Cell) -> None:
         """After a turn: queue the cell again if it has more to do."""
+        if cell.senders:
+            admit(cell)
         if cell.system:
             self._requeue(cell)
         elif cell.actor is None:
@@ -264,6 +267,9 @@ class Dispatcher:
         try:
             if item.__class__ is Control:
                 result = item.perform()
+            elif cell.is_suspended:
+                self._put_off(cell, item)
+                return None
             elif cell.actor is not None:
                 result = cell.receivers[item.__class__](cell.actor, item)
             else:
@@ -277,6 +283,11 @@ class Dispatcher:
         except Exception as error:
             cell.fail(error, item if isinstance(item, Down) else None, None)
         return None
+
+    def _put_off(self, cell: Cell, item: object) -> None:
+        """A suspended actor gets what is told to it by the runtime when it is resumed."""
+        cell.open_mailbox()
+        cell.mailbox.appendleft((item, None))
 
     def _begin(self, cell: Cell, begun: Begun) -> Blocked | None:
         cell.origin = begun.origin
@@ -301,20 +312,21 @@ class Dispatcher:
         """Be the trio task of a handler that waits, to its end."""
         cell = blocked.cell
         cell.runner = runner
+        cell.busy_since = self._clock.monotonic()
         try:
             result = await _drive(cell.variables, blocked.coro, blocked.trap)
         except Exception as error:
-            cell.runner = None
+            cell.runner = cell.busy_since = None
             cell.fail(error, blocked.message, cell.origin)
         except BaseException as error:
-            cell.runner = None
+            cell.runner = cell.busy_since = None
             undelivered.interrupted(cell, blocked.message, cell.origin)
             self.settle(cell)
             if isinstance(error, BaseExceptionGroup):
                 raise _without_failures(error) from None
             raise
         else:
-            cell.runner = None
+            cell.runner = cell.busy_since = None
             self._answer(cell, blocked.message, result)
         self.settle(cell)
 

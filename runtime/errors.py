@@ -42,6 +42,34 @@ class NameTaken(ActorError):
         self.path = path
 
 
+class LinkedActorEnded(ActorError):
+    """A linked actor ended abnormally, which fails this one; `reason` is the other's."""
+
+    code = "linked-actor-ended"
+
+    def __init__(self, path: str, reason: object) -> None:
+        super().__init__(f"linked actor {path!r} ended: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class StashFull(ActorError):
+    """An actor has stashed as many messages as its mailbox may hold."""
+
+    code = "stash-full"
+
+    def __init__(self, path: str, capacity: int) -> None:
+        super().__init__(f"actor {path!r} has stashed {capacity} messages: unstash some first")
+        self.path = path
+        self.capacity = capacity
+
+
+class ChildError(ActorError):
+    """A supervisor was asked to do something with a child that its state does not allow."""
+
+    code = "child"
+
+
 class BadHandler(ActorError):
     """A method marked with `@handles` does not say which message it takes."""
 

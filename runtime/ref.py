@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import trio
 
 from schedule_zero.runtime.errors import AskTimeout
+from schedule_zero.runtime.mailbox import send
 from schedule_zero.runtime.message import Request
 from schedule_zero.runtime.pending import Pending
 
@@ -83,10 +84,18 @@ class ActorRef:
         finally:
             timer.cancel()
 
-    def stop(self) -> None:
-        """Ask the actor to stop: it ends its current message, and what waits is not handled.
+    async def send(self, message: object) -> None:
+        """Send, waiting for room in the mailbox. Raises `ActorStopped` when there will be none.
 
-        A permanent child is started again by its supervisor, as after any other end.
+        Who waits is let in in order. Cancelled while it waits, the message is not sent.
+        """
+        await send(self._cell, message, current_cell.get())
+
+    def stop(self) -> None:
+        """Ask the actor to stop after its current message.
+
+        What waits goes to the dead letters. A permanent child is started again by its supervisor,
+        as after any other end, and what waits is then handled by its next life.
         """
         self._cell.stop()
 

@@ -27,6 +27,14 @@ def refuse(cell: Cell, message: object, origin: Any) -> None:
         _bury(cell, message, "stopped" if cell.is_stopped else "mailbox_full", origin)
 
 
+def dropped(cell: Cell, message: object, origin: Any) -> None:
+    """The mailbox had no room, and its rule chose this message to go."""
+    if origin.__class__ is Pending:
+        origin.reject(MailboxFull(cell.path, message, cell.capacity))
+    else:
+        _bury(cell, message, "dropped", origin)
+
+
 def unhandled(cell: Cell, message: object, origin: Any) -> None:
     """The actor has no receiver for it."""
     if origin.__class__ is Pending:
@@ -38,6 +46,7 @@ def unhandled(cell: Cell, message: object, origin: Any) -> None:
 def failed(cell: Cell, error: Exception, message: object, origin: Any) -> None:
     """The actor raised while handling it; `None` for a failure beside any message."""
     text = f"{type(error).__name__}: {error}"
+    cell.last_failure = text
     _logger.error("actor %r failed: %s", cell.path, text, exc_info=error)
     if origin.__class__ is Pending:
         name = type(error).__qualname__
@@ -45,6 +54,15 @@ def failed(cell: Cell, error: Exception, message: object, origin: Any) -> None:
         origin.reject(ActorFailed(cell.path, message, name, str(error), trace))
     if message is not None:
         _bury(cell, message, "failed", origin, text)
+
+
+def unanswered(cell: Cell) -> None:
+    """The actor has ended and owes answers that it took over with `reply_later`."""
+    owed, cell.owed = cell.owed, None
+    for pending in owed or ():
+        pending.reject(
+            ActorFailed(cell.path, None, "ActorEnded", "it ended before it had answered", "")
+        )
 
 
 def interrupted(cell: Cell, message: object, origin: Any) -> None:

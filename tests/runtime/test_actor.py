@@ -382,3 +382,16 @@ async def test_an_actor_may_spawn_and_talk_to_its_parent(autojump_clock: MockClo
     async with Node("n") as node:
         above = await node.spawn(child("above", Above))
         assert await above.ask(Echo()) == ["above/below"]
+
+
+def test_two_receivers_for_one_message_type_are_refused() -> None:
+    with pytest.raises(BadHandler, match="first and second both take Base"):
+
+        class Twice(Actor):
+            @handles
+            def first(self, msg: Base) -> None:
+                """Takes it."""
+
+            @handles
+            def second(self, msg: Base) -> None:
+                """Takes it, too."""

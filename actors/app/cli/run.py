@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from schedule_zero.actors.app.components import Site, open_node
 from schedule_zero.actors.app.settings import Settings
-from schedule_zero.runtime import Node, NodeFailed, StartFailed
+from schedule_zero.runtime import Node, NodeFailed, StartFailed, Watchdog
 
 EXIT_FORCED = 130
 
@@ -69,6 +69,7 @@ async def _serve(node: Node, site: Site | None) -> int:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, node, signals)
+            nursery.start_soon(Watchdog().run)
             try:
                 async with node:
                     _announce(node, site)
