@@ -18,6 +18,7 @@ class NamespaceLinks(BuildHookInterface[Any]):
     """
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Make the links. Called by hatchling before each build; `version` is its kind."""
         if version != "editable":
             return
         root = Path(self.root)

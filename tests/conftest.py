@@ -1,4 +1,4 @@
-"""Services that some tests need: left out and said so, or, for `make test-all`, demanded."""
+"""What some tests need beside Python: left out and said so, or, for `make test-all`, demanded."""
 
 from __future__ import annotations
 
@@ -7,71 +7,83 @@ import shutil
 import socket
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
 REQUIRED = os.environ.get("SCHEDULE_ZERO_REQUIRE_SERVICES") == "1"
-MISSING = pytest.StashKey[str]()
-LEFT_OUT = pytest.StashKey[Counter[str]]()
+_NEEDS = "needs "
+
+Look = Callable[[], str | None]
+"""Why a service cannot be used, or None if it can."""
 
 
-def _listens(port: int) -> Callable[[], bool]:
-    def look() -> bool:
+def _listens(port: int) -> Look:
+    def look() -> str | None:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:
-            return False
-        return True
+            return f"nothing answers on 127.0.0.1:{port}"
+        return None
 
     return look
 
 
-def _can_make_namespaces() -> bool:
-    return os.geteuid() == 0 and shutil.which("ip") is not None
+def _network() -> str | None:
+    if os.geteuid() != 0:
+        return "making network namespaces takes root"
+    return None if shutil.which("ip") else "the command `ip` is not found"
 
 
-SERVICES: dict[str, Callable[[], bool]] = {
+def _chromium() -> str | None:
+    return None if shutil.which("chromium") else "the command `chromium` is not found"
+
+
+SERVICES: dict[str, Look] = {
     "postgresql": _listens(5432),
     "redis": _listens(6379),
     "mqtt": _listens(1883),
-    "network": _can_make_namespaces,
-    "chromium": lambda: shutil.which("chromium") is not None,
+    "network": _network,
+    "chromium": _chromium,
 }
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LEFT_OUT] = Counter()
+@cache
+def why_missing(service: str) -> str | None:
+    """Why a service cannot be used, looked up once a run; None if it can."""
+    return SERVICES[service]()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests whose service is not here, unless services are required."""
-    is_here: dict[str, bool] = {}
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse marks that name no service: their tests would never be left out or demanded."""
     for item in items:
         for mark in item.iter_markers("service"):
-            name = mark.args[0]
-            if name not in is_here:
-                is_here[name] = SERVICES[name]()
-            if not is_here[name]:
-                _leave_out(config, item, name)
+            if mark.args[0] not in SERVICES:
+                known = ", ".join(SERVICES)
+                raise pytest.UsageError(
+                    f"{item.nodeid}: no service {mark.args[0]!r}; known are: {known}"
+                )
 
 
-def _leave_out(config: pytest.Config, item: pytest.Item, name: str) -> None:
-    if REQUIRED:
-        item.stash[MISSING] = name
-    else:
-        config.stash[LEFT_OUT][name] += 1
-        item.add_marker(pytest.mark.skip(reason=f"{name} is not found on this machine"))
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose service is required and missing."""
-    if MISSING in item.stash:
-        pytest.fail(f"service {item.stash[MISSING]!r} is required and was not found")
+    """Leave out the tests whose service is not here; where services are required, they fail."""
+    if item.get_closest_marker("slow") and not REQUIRED:
+        pytest.skip(f"{_NEEDS}time: it is one of `make test-all`")
+    for mark in item.iter_markers("service"):
+        reason = why_missing(mark.args[0])
+        if reason is None:
+            continue
+        if REQUIRED:
+            pytest.fail(f"{mark.args[0]} is required: {reason}", pytrace=False)
+        pytest.skip(f"{_NEEDS}{mark.args[0]}: {reason}")
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say what was left out."""
-    for name, count in sorted(config.stash[LEFT_OUT].items()):
-        terminalreporter.write_line(f"left out: {count} tests that need {name} (not found here)")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and why."""
+    skipped = terminalreporter.getreports("skipped")
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in sorted(reasons.items()):
+        if reason.startswith(_NEEDS):
+            what = "1 test that needs" if count == 1 else f"{count} tests that need"
+            terminalreporter.write_line(f"left out: {what} {reason.removeprefix(_NEEDS)}")
