@@ -38,6 +38,16 @@ from __future__ import annotations
 
 from schedule_zero.runtime.actor import Actor, blocking, handles, is_blocking
 from schedule_zero.runtime.chance import Chance
+from schedule_zero.runtime.children import (
+    ChildCounts,
+    ChildInfo,
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
 from schedule_zero.runtime.childspec import Backoff, ChildSpec, SupervisorSpec, child
 from schedule_zero.runtime.clock import Clock, SystemClock, VirtualClock
 from schedule_zero.runtime.context import ActorContext
@@ -49,6 +59,7 @@ from schedule_zero.runtime.errors import (
     AskTimeout,
     BadChildSpec,
     BadHandler,
+    ChildError,
     DeliveryError,
     LinkedActorEnded,
     MailboxFull,
@@ -94,9 +105,14 @@ __all__ = [
     "BadChildSpec",
     "BadHandler",
     "Chance",
+    "ChildCounts",
+    "ChildError",
+    "ChildInfo",
     "ChildSpec",
     "Clock",
+    "CountChildren",
     "DeadLetter",
+    "DeleteChild",
     "DeliveryError",
     "Down",
     "LinkedActorEnded",
@@ -110,18 +126,22 @@ __all__ = [
     "Pending",
     "Reason",
     "Request",
+    "RestartChild",
     "RestartIntensityExceeded",
     "Restarted",
+    "StartChild",
     "StartFailed",
     "StashFull",
     "Supervisor",
     "SupervisorSpec",
     "SystemClock",
+    "TerminateChild",
     "Traced",
     "Unanswered",
     "UnhandledMessage",
     "VirtualClock",
     "Watchdog",
+    "WhichChildren",
     "blocking",
     "child",
     "get_state",

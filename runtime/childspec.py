@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from schedule_zero.runtime.actor import Actor
 
 Restart = Literal["permanent", "transient", "temporary"]
-Strategy = Literal["one_for_one", "one_for_all", "rest_for_one"]
+Strategy = Literal["one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one"]
+AutoShutdown = Literal["never", "any_significant", "all_significant"]
 Overflow = Literal["reject", "drop_oldest", "drop_newest"]
 Shutdown = float | Literal["kill", "infinity"]
 
 _RESTARTS = ("permanent", "transient", "temporary")
 _OVERFLOWS = ("reject", "drop_oldest", "drop_newest")
-_STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one")
+_STRATEGIES = ("one_for_one", "one_for_all", "rest_for_one", "simple_one_for_one")
+_AUTO_SHUTDOWNS = ("never", "any_significant", "all_significant")
 
 MAILBOX_CAPACITY = 100_000
 
@@ -34,7 +36,7 @@ class ChildSpec:
     `"kill"` at once, `"infinity"` for as long as it takes (the default for supervisors).
     `capacity`: how many messages may wait; `overflow`: what a tell does when they do, `reject` or
     `drop_newest` give the new message to the dead letters, `drop_oldest` the one that has waited
-    longest.
+    longest. A `significant` child ends its supervisor when it ends, as `auto_shutdown` says.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ChildSpec:
     shutdown: Shutdown = 5.0
     capacity: int = MAILBOX_CAPACITY
     overflow: Overflow = "reject"
+    significant: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not self.name or "/" in self.name:
@@ -63,6 +66,11 @@ class ChildSpec:
             raise BadChildSpec(
                 f"child {self.name!r}: overflow={self.overflow!r}: expected one of {_OVERFLOWS}"
             )
+        if self.significant and self.restart == "permanent":
+            raise BadChildSpec(
+                f"child {self.name!r}: a permanent child cannot be significant, since it never "
+                "ends for good: make it transient or temporary"
+            )
         if self.capacity < 1:
             raise BadChildSpec(f"child {self.name!r}: capacity={self.capacity}: expected 1 or more")
 
@@ -73,6 +81,7 @@ class ChildSpec:
         shutdown: Shutdown | None = None,
         capacity: int | None = None,
         overflow: Overflow | None = None,
+        significant: bool | None = None,
     ) -> ChildSpec:
         """The same child with other rules.
 
@@ -86,6 +95,7 @@ class ChildSpec:
             shutdown=self.shutdown if shutdown is None else shutdown,
             capacity=self.capacity if capacity is None else capacity,
             overflow=self.overflow if overflow is None else overflow,
+            significant=self.significant if significant is None else significant,
         )
 
 
@@ -118,8 +128,10 @@ class SupervisorSpec:
     max_restarts: float = 3
     within: float = 5.0
     backoff: Backoff | None = None
+    auto_shutdown: AutoShutdown = "never"
 
     def __attrs_post_init__(self) -> None:
+        self._check_combinations()
         if self.strategy not in _STRATEGIES:
             raise BadChildSpec(f"strategy={self.strategy!r}: expected one of {_STRATEGIES}")
         if self.max_restarts < 0 or math.isnan(self.max_restarts):
@@ -130,6 +142,23 @@ class SupervisorSpec:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise BadChildSpec(f"children named twice: {', '.join(twice)}; names must differ")
+
+    def _check_combinations(self) -> None:
+        if self.auto_shutdown not in _AUTO_SHUTDOWNS:
+            raise BadChildSpec(
+                f"auto_shutdown={self.auto_shutdown!r}: expected one of {_AUTO_SHUTDOWNS}"
+            )
+        significant = [child.name for child in self.children if child.significant]
+        if significant and self.auto_shutdown == "never":
+            raise BadChildSpec(
+                f"significant children ({', '.join(significant)}) with auto_shutdown='never': "
+                "choose any_significant or all_significant"
+            )
+        if self.strategy == "simple_one_for_one" and len(self.children) != 1:
+            raise BadChildSpec(
+                f"a pool (simple_one_for_one) has one child as its template, not "
+                f"{len(self.children)}"
+            )
 
 
 def child(name: str, actor: type[Actor], /, *args: Any, **kwargs: Any) -> ChildSpec:

@@ -14,6 +14,11 @@ The rules, from the supervisor page of the Erlang/OTP documentation ("Design Pri
 4. More than `max_restarts` restarts within `within` seconds: the supervisor gives up. A restart
    that is exactly `within` seconds old counts.
 
+5. When a significant child ends of itself and is not restarted, the supervisor ends: with
+   `any_significant` at once, with `all_significant` when no significant child is left running.
+6. Children can be added, stopped on order and forgotten at run time; a stopped child stays known,
+   unless it is temporary. A pool's children are like those of `one_for_one`.
+
 Beyond OTP: with a backoff, the n-th restart within the window is put off by
 `min(initial * factor ** (n - 1), maximum)` seconds. The restart of a sibling that starts the
 child as well makes the wait void.
@@ -26,10 +31,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Literal
 
 from attrs import frozen
 
-from schedule_zero.runtime.childspec import Restart, SupervisorSpec
+from schedule_zero.runtime.childspec import ChildSpec, Restart, SupervisorSpec
 
 
 @frozen
@@ -68,7 +74,14 @@ class Escalate:
     name: str
 
 
-Effect = Stop | Start | Forget | Wait | Escalate
+@frozen
+class End:
+    """End in good order, with all children: this significant child has ended."""
+
+    name: str
+
+
+Effect = Stop | Start | Forget | Wait | Escalate | End
 
 
 class Restarts:
@@ -76,8 +89,13 @@ class Restarts:
 
     def __init__(self, spec: SupervisorSpec) -> None:
         self._spec = spec
-        self._types: dict[str, Restart] = {child.name: child.restart for child in spec.children}
-        self._running: dict[str, bool] = dict.fromkeys(self._types, False)
+        self._is_simple = spec.strategy in ("one_for_one", "simple_one_for_one")
+        self._types: dict[str, Restart] = {}
+        self._running: dict[str, bool] = {}
+        self._significant: dict[str, None] = {}
+        if spec.strategy != "simple_one_for_one":
+            for child in spec.children:
+                self.add(child)
         self._instants: deque[float] = deque()
         self._to_restart: dict[str, float] = {}  # failed starts and waits: not before this instant
 
@@ -85,6 +103,33 @@ class Restarts:
     def children(self) -> list[str]:
         """The names of all children, in their order of start."""
         return list(self._types)
+
+    def add(self, child: ChildSpec) -> None:
+        """One more child, the last in the order of start; it does not run yet."""
+        self._types[child.name] = child.restart
+        self._running[child.name] = False
+        if child.significant:
+            self._significant[child.name] = None
+
+    def state(self, name: str) -> Literal["running", "restarting", "undefined", "unknown"]:
+        """What is known of a child."""
+        if name not in self._types:
+            return "unknown"
+        if self._running[name]:
+            return "running"
+        return "restarting" if name in self._to_restart else "undefined"
+
+    def stopped(self, name: str) -> None:
+        """A child was stopped on order."""
+        self._running[name] = False
+        self._to_restart.pop(name, None)
+        if self._types[name] == "temporary" or self._spec.strategy == "simple_one_for_one":
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """A child is no longer one of the children."""
+        for known in (self._types, self._running, self._significant, self._to_restart):
+            known.pop(name, None)
 
     def started(self, name: str) -> None:
         """A child runs."""
@@ -99,10 +144,19 @@ class Restarts:
         kind = self._types[name]
         if kind == "permanent" or (kind == "transient" and abnormal):
             return self._restart(name, now)
-        if kind == "temporary" or self._spec.strategy == "one_for_one":
-            del self._types[name], self._running[name]
-            return [Forget(name)]
-        return []
+        is_last = self._ends_all(name)
+        effects: list[Effect] = []
+        if kind == "temporary" or self._is_simple:
+            self.forget(name)
+            effects.append(Forget(name))
+        return [*effects, End(name)] if is_last else effects
+
+    def _ends_all(self, name: str) -> bool:
+        if name not in self._significant:
+            return False
+        if self._spec.auto_shutdown == "any_significant":
+            return True
+        return not any(self._running[other] for other in self._significant)
 
     def start_failed(self, name: str, now: float) -> None:
         """A `Start` of ours has failed: the rest of its effects are void, call `try_again`."""
@@ -141,7 +195,7 @@ class Restarts:
 
     def _by_strategy(self, name: str) -> list[Effect]:
         names = list(self._types)
-        if self._spec.strategy == "one_for_one":
+        if self._is_simple:
             names = [name]
         if self._spec.strategy == "rest_for_one":
             names = names[names.index(name) :]
@@ -150,7 +204,7 @@ class Restarts:
         effects: list[Effect] = []
         for other in reversed(names):
             if self._types[other] == "temporary":
-                del self._types[other], self._running[other]
+                self.forget(other)
                 effects.append(Forget(other))
             elif self._running[other]:
                 self._running[other] = False

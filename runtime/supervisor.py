@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import ClassVar, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from schedule_zero.runtime import restarts
 from schedule_zero.runtime.actor import Actor, handles
 from schedule_zero.runtime.cell import Cell
-from schedule_zero.runtime.childspec import Backoff, ChildSpec, Strategy, SupervisorSpec
+from schedule_zero.runtime.children import (
+    ChildCounts,
+    ChildInfo,
+    CountChildren,
+    DeleteChild,
+    RestartChild,
+    StartChild,
+    TerminateChild,
+    WhichChildren,
+)
+from schedule_zero.runtime.childspec import (
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    Strategy,
+    SupervisorSpec,
+)
 from schedule_zero.runtime.control import ChildExited
-from schedule_zero.runtime.errors import RestartIntensityExceeded, StartFailed
-from schedule_zero.runtime.reason import Reason
+from schedule_zero.runtime.errors import (
+    ChildError,
+    NameTaken,
+    RestartIntensityExceeded,
+    StartFailed,
+)
+from schedule_zero.runtime.reason import SHUTDOWN, Reason
+from schedule_zero.runtime.ref import ActorRef
 from schedule_zero.runtime.restarts import Effect, Restarts
 
 
@@ -47,12 +70,15 @@ def supervisor(
     max_restarts: float = 3,
     within: float = 5.0,
     backoff: Backoff | None = None,
+    auto_shutdown: AutoShutdown = "never",
 ) -> SupervisorSpec:
     """The spec of a supervisor: its children in their order of start, and what failures do.
 
     `strategy`: `one_for_one` restarts the child that ended, `one_for_all` all of them,
     `rest_for_one` it and those after it. More than `max_restarts` restarts within `within`
     seconds and the supervisor fails itself (`math.inf`: never). `backoff` puts restarts off.
+    `simple_one_for_one` makes a pool: its one child is a template for those that `StartChild` adds.
+    `auto_shutdown` ends the supervisor when `any_significant` child has ended, or all of them.
     Raises `BadChildSpec`.
 
     Example::
@@ -63,7 +89,7 @@ def supervisor(
             strategy="rest_for_one",
         )
     """
-    return SupervisorSpec(children, strategy, max_restarts, within, backoff)
+    return SupervisorSpec(children, strategy, max_restarts, within, backoff, auto_shutdown)
 
 
 class Supervisor(Actor):
@@ -77,13 +103,118 @@ class Supervisor(Actor):
 
     def __init__(self, spec: SupervisorSpec | None = None) -> None:
         self._spec = spec or SupervisorSpec()
-        self._children = {child.name: child for child in self._spec.children}
+        self._is_pool = self._spec.strategy == "simple_one_for_one"
+        self._children = {} if self._is_pool else {each.name: each for each in self._spec.children}
+        self._workers = 0
         self._restarts = Restarts(self._spec)
 
     async def on_start(self) -> None:
         """Start the children in order; the first that fails fails the supervisor."""
         for name in self._restarts.children:
             await self._start(name, None)
+
+    @handles
+    async def _start_child(self, msg: StartChild) -> None:
+        await self._answer(self._add(msg))
+
+    @handles
+    async def _terminate_child(self, msg: TerminateChild) -> None:
+        await self._answer(self._terminate(msg.name))
+
+    @handles
+    async def _restart_child(self, msg: RestartChild) -> None:
+        await self._answer(self._start_again(msg.name))
+
+    @handles
+    async def _delete_child(self, msg: DeleteChild) -> None:
+        await self._answer(self._delete(msg.name))
+
+    @handles
+    def _which_children(self, msg: WhichChildren) -> tuple[ChildInfo, ...]:
+        return tuple(self._info(name) for name in self._restarts.children)
+
+    @handles
+    def _count_children(self, msg: CountChildren) -> ChildCounts:
+        known = [self._children[name] for name in self._restarts.children]
+        supervisors = sum(spec.actor.supervises for spec in known)
+        active = sum(self._restarts.state(spec.name) == "running" for spec in known)
+        return ChildCounts(len(known), active, supervisors, len(known) - supervisors)
+
+    async def _answer(self, work: Awaitable[object]) -> None:
+        """Do what was asked; what the asker did wrong is answered, and fails nobody."""
+        answer = self.context.reply_later()
+        try:
+            answer.resolve(await work)
+        except (ChildError, NameTaken, StartFailed) as error:
+            answer.reject(error)
+
+    async def _add(self, msg: StartChild) -> ActorRef:
+        spec = self._new_spec(msg)
+        if spec.name in self._children:
+            raise NameTaken(f"{self.context.ref.path}/{spec.name}".lstrip("/"))
+        self._children[spec.name] = spec
+        self._restarts.add(spec)
+        try:
+            await self._start(spec.name, None)
+        except StartFailed:
+            self._restarts.forget(spec.name)
+            await self._forget(spec.name)
+            halted = self._cell.children.get(spec.name)
+            if halted is not None:
+                halted.finish(Reason("failed"))
+            raise
+        return self._cell.children[spec.name].ref
+
+    def _new_spec(self, msg: StartChild) -> ChildSpec:
+        if self._is_pool == (msg.spec is not None):
+            wanted = "args of its template" if self._is_pool else "a spec"
+            raise ChildError(
+                f"supervisor {self.context.ref.path!r}: StartChild takes {wanted} here"
+            )
+        if msg.spec is not None:
+            return msg.spec
+        self._workers += 1
+        template = self._spec.children[0]
+        return evolve(
+            template,
+            name=f"{template.name}-{self._workers}",
+            args=(*template.args, *msg.args),
+            kwargs={**template.kwargs, **msg.kwargs},
+        )
+
+    async def _terminate(self, name: str) -> None:
+        self._known(name, "running", "restarting", "undefined")
+        cell = self._cell.children.get(name)
+        if cell is not None:
+            await self._cell.stop_child(cell, "finish")
+        self._restarts.stopped(name)
+        if self._restarts.state(name) == "unknown":
+            del self._children[name]
+
+    async def _start_again(self, name: str) -> ActorRef:
+        self._known(name, "undefined")
+        await self._start(name, None)
+        return self._cell.children[name].ref
+
+    async def _delete(self, name: str) -> None:
+        self._known(name, "undefined")
+        self._restarts.forget(name)
+        await self._forget(name)
+
+    def _known(self, name: str, *allowed: str) -> None:
+        state = self._restarts.state(name)
+        if state not in allowed:
+            raise ChildError(
+                f"child {name!r} of supervisor {self.context.ref.path!r} is {state}: "
+                f"expected {' or '.join(allowed)}"
+            )
+
+    def _info(self, name: str) -> ChildInfo:
+        state, spec = self._restarts.state(name), self._children[name]
+        cell = self._cell.children.get(name)
+        ref = cell.ref if cell is not None and state == "running" else None
+        shown = "undefined" if state == "unknown" else state
+        return ChildInfo(name, ref, shown, spec.restart, spec.actor.__qualname__)
 
     @handles
     async def _exited(self, msg: ChildExited) -> None:
@@ -120,6 +251,8 @@ class Supervisor(Actor):
                 await self._forget(effect.name)
             elif isinstance(effect, restarts.Wait):
                 self.context.timers.after(effect.delay, _Due(effect.name, reason))
+            elif isinstance(effect, restarts.End):
+                self._cell.end(SHUTDOWN)
             else:
                 spec = self._spec
                 raise RestartIntensityExceeded(
