@@ -89,6 +89,7 @@ from schedule_zero.runtime.node import Node
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import Reason
 from schedule_zero.runtime.ref import ActorRef
+from schedule_zero.runtime.running import RunningNode
 from schedule_zero.runtime.supervisor import Restarted, Supervisor, supervisor
 from schedule_zero.runtime.watchdog import Watchdog
 
@@ -129,6 +130,7 @@ __all__ = [
     "RestartChild",
     "RestartIntensityExceeded",
     "Restarted",
+    "RunningNode",
     "StartChild",
     "StartFailed",
     "StashFull",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import Context, copy_context
+from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, overload
 
 import trio
 
@@ -21,10 +23,12 @@ from schedule_zero.runtime.dispatcher import Dispatcher
 from schedule_zero.runtime.errors import NodeError, NodeFailed, NoSuchActor
 from schedule_zero.runtime.reason import Reason
 from schedule_zero.runtime.ref import ActorRef
+from schedule_zero.runtime.running import RunningNode, running
 from schedule_zero.runtime.stream import Stream
 from schedule_zero.runtime.supervisor import Restarted, Supervisor
 from schedule_zero.runtime.timers import Timers
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = 40
@@ -71,6 +75,7 @@ class Node:
         self._failure: Reason | None = None
         self._is_stopping = False
         self._is_over = False
+        self._token: trio.lowlevel.TrioToken | None = None
 
     async def __aenter__(self) -> Node:
         self._running = self._run()
@@ -89,6 +94,7 @@ class Node:
     async def _run(self) -> AsyncIterator[None]:
         """The node's life: all its tasks, the root's start, the body, the root's stop."""
         self.variables = copy_context()
+        self._token = trio.lowlevel.current_trio_token()
         self._threads = trio.CapacityLimiter(max(1, self._thread_count))
         left: BaseException | None = None
         async with trio.open_nursery() as self._nursery:
@@ -173,6 +179,51 @@ class Node:
         return await trio.to_thread.run_sync(
             function, abandon_on_cancel=True, limiter=self._threads
         )
+
+    @overload
+    def call_from_thread(
+        self, function: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    def call_from_thread(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    def call_from_thread(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """From another thread, call a function in the node's own and block for its result.
+
+        The function may be async. Raises what it raises, and `NodeError` when the node does not
+        run.
+
+        Example::
+
+            balance = node.call_from_thread(node.ref("account").ask, Balance())
+        """
+        call = partial(function, *args, **kwargs)
+        run = (
+            trio.from_thread.run
+            if inspect.iscoroutinefunction(function)
+            else trio.from_thread.run_sync
+        )
+        if self._token is None:
+            raise NodeError(f"node {self.name!r} does not run: start it first")
+        try:
+            return run(call, trio_token=self._token)
+        except trio.RunFinishedError as error:
+            raise NodeError(f"node {self.name!r} has ended") from error
+
+    @classmethod
+    def running(
+        cls, name: str, spec: SupervisorSpec | None = None
+    ) -> AbstractContextManager[RunningNode]:
+        """A node in a thread of its own, for a script that is not async.
+
+        Example::
+
+            with Node.running("bank", supervisor(child("account", Account))) as node:
+                node.tell("account", Deposit(5))
+                print(node.ask("account", Balance()))
+        """
+        return running(cls(name, spec))
 
     # For the runtime itself
 

@@ -226,7 +226,7 @@ def test_an_impossible_combination_is_refused(make: object, expected: str) -> No
 
 @given(
     kinds=st.lists(
-        child(f"c{number}", Worker).options(restart=kind, significant=significant)  # type: ignore
+        st.tuples(st.sampled_from(["transient", "temporary"]), st.booleans()),
         min_size=1,
         max_size=5,
     ),
