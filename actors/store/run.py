@@ -20,8 +20,10 @@ The rules that this file keeps:
 7. A planned run later than `due_at + misfire` does not start any more.
 8. Writing the same start or end twice with the same claim is one write.
 
-A run's node starts the handler only after the start is in the ledger, so a claim whose lease ends
-before its start was written has not run.
+With `on_lost="fail"` the handler is started only after the start is in the ledger, so a claim whose
+lease ends before that has not run. With `on_lost="retry"` the start is written while the handler
+begins, so it may have run: after five claims given back in this way, the next lost one counts as an
+attempt, and a run that kills its node at once comes to an end.
 """
 
 from __future__ import annotations
@@ -60,13 +62,14 @@ OPEN: frozenset[str] = frozenset(get_args(Open))
 TERMINAL: frozenset[str] = frozenset(get_args(Ended))
 TRANSITIONS: Mapping[str, frozenset[str]] = {
     "planned": frozenset({"claimed", "missed", "skipped", "cancelled"}),
-    "claimed": frozenset({"running", "planned"}),
+    "claimed": frozenset({"running", "planned", "lost"}),
     "running": frozenset({"succeeded", "failed", "cancelled", "lost", "planned"}),
     **{state: frozenset() for state in get_args(Ended)},
 }
 
 NAMESPACE = UUID("5c4ed01e-0000-5000-8000-0000f19e0001")
 MAX_BACKOFF = 300.0
+MAX_GIVEN_BACK = 5
 
 
 @frozen
@@ -242,7 +245,9 @@ def finished(current: Run, finish: Finish, now: datetime) -> Run | None:
 
 def recovered(run: Run, now: datetime) -> Run:
     """What becomes of a claimed or running row whose lease has ended (rules 4 and 5)."""
-    if run.state == "claimed":
+    if run.state == "claimed" and (
+        run.on_lost == "fail" or run.epoch - run.attempt < MAX_GIVEN_BACK
+    ):
         return released(run)
     error = f"{run.owner} was lost while it ran attempt {run.attempt}"
     if run.on_lost == "retry" and run.attempt <= run.retries:

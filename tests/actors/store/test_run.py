@@ -15,6 +15,7 @@ from schedule_zero.actors.errors import IllegalTransition, ScheduleError
 from schedule_zero.actors.store import OPEN, TERMINAL, Finish, Policies, Run, Start, State, run_id
 from schedule_zero.actors.store.run import (
     MAX_BACKOFF,
+    MAX_GIVEN_BACK,
     TRANSITIONS,
     backoff_delay,
     claimed,
@@ -200,3 +201,22 @@ def test_durations_may_be_given_as_timedelta_and_windows_as_endless() -> None:
 def test_a_schedule_that_cannot_work_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ScheduleError, match=next(iter(change))):
         attrs.evolve(every(1), **change)  # type: ignore[arg-type]
+
+
+def test_a_claim_that_is_lost_again_and_again_counts_as_attempts_in_the_end() -> None:
+    """A run that kills its node before its start is written must not be tried for ever."""
+    run = attrs.evolve(call(1), on_lost="retry", retries=1)
+    claims = 0
+    while run.is_open:
+        run = recovered(claimed(run, "n@1", T0, 30.0), T0)
+        claims += 1
+        assert claims < 20
+    assert run.state == "lost"
+    assert claims == MAX_GIVEN_BACK + 2
+
+
+def test_a_claim_at_most_once_that_is_lost_before_its_start_is_always_given_back() -> None:
+    run = attrs.evolve(call(1), on_lost="fail", retries=0)
+    for _ in range(20):
+        run = recovered(claimed(run, "n@1", T0, 30.0), T0)
+    assert (run.state, run.attempt) == ("planned", 0)
