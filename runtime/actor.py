@@ -14,6 +14,7 @@ from schedule_zero.runtime.errors import BadHandler
 from schedule_zero.runtime.reason import Reason
 
 if TYPE_CHECKING:
+    from schedule_zero.runtime.childspec import ChildSpec
     from schedule_zero.runtime.context import ActorContext
 
 Receiver = Callable[[Any, Any], Any]
@@ -95,6 +96,7 @@ class Actor:
     receivers: ClassVar[Receivers] = Receivers()
     direct: ClassVar[frozenset[type]] = frozenset()
     supervises: ClassVar[bool] = False
+    bare_spec: ClassVar[ChildSpec | None] = None
     priority: ClassVar[Callable[[Any], float] | None] = None
     default_shutdown: ClassVar[float | Literal["kill", "infinity"]] = 5.0
 

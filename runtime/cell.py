@@ -63,6 +63,7 @@ State = Literal["starting", "running", "stopping", "halted", "stopped"]
 Origin = Any  # the sender's Cell, a Pending, or None: told apart by class on the hot path
 
 _NO_MAIL: Any = ()
+_NO_CHILDREN: dict[str, Cell] = {}  # shared and never written to: most actors have none
 _logger = logging.getLogger("schedule_zero.actors")
 
 
@@ -105,11 +106,11 @@ class Cell:
         "watching",
     )
 
-    def __init__(self, node: Node, parent: Cell | None, spec: ChildSpec) -> None:
+    def __init__(self, node: Node, parent: Cell | None, spec: ChildSpec, name: str) -> None:
         self.node = node
         self.parent = parent
         self.spec = spec
-        self.name = spec.name
+        self.name = name
         self.ref = ActorRef(self)
         self.receivers = spec.actor.receivers
         self.direct = spec.actor.direct
@@ -123,7 +124,7 @@ class Cell:
         self.runner: Runner | None = None
         self.handled = 0
         self.life = 0
-        self.children: dict[str, Cell] = {}
+        self.children: dict[str, Cell] = _NO_CHILDREN
         self.tasks: Tasks | None = None
         self.timers: dict[Timer, None] | None = None
         self.watchers: dict[Cell, None] | None = None
@@ -360,15 +361,8 @@ class Cell:
         return not self.system and self._owns_nothing() and not has_hook
 
     def _owns_nothing(self) -> bool:
-        return not (
-            self.children
-            or self.tasks
-            or self.timers
-            or self.watching
-            or self.stash
-            or self.owed
-            or self.suspended
-        )
+        few = self.children or self.tasks or self.timers or self.watching
+        return not (few or self.stash or self.owed or self.suspended)
 
     async def _perform_end(self, reason: Reason) -> None:
         if self.state in ("halted", "stopped"):
@@ -474,12 +468,18 @@ class Cell:
 
     # Children and tasks
 
-    def spawn(self, spec: ChildSpec) -> Cell:
-        """Add a child and start it. Raises `NameTaken` and `StartFailed`."""
-        if spec.name in self.children:
-            raise NameTaken(self.children[spec.name].path)
-        child = Cell(self.node, self, spec)
-        self.children[spec.name] = child
+    def spawn(self, spec: ChildSpec, name: str = "") -> Cell:
+        """Add a child, under the name of its spec or another, and start it.
+
+        Raises `NameTaken` and `StartFailed`.
+        """
+        name = name or spec.name
+        if name in self.children:
+            raise NameTaken(self.children[name].path)
+        if self.children is _NO_CHILDREN:
+            self.children = {}
+        child = Cell(self.node, self, spec, name)
+        self.children[name] = child
         child.start()
         return child
 

@@ -74,7 +74,7 @@ class ActorContext:
 
             worker = self.context.spawn(Worker, queue="mail")
         """
-        return self._cell.spawn(spec_of(self._cell.node, what, args, kwargs)).ref
+        return spawn(self._cell, what, args, kwargs).ref
 
     def monitor(self, ref: ActorRef) -> None:
         """Receive `Down` when that actor ends for good; at once if it has ended."""
@@ -171,10 +171,21 @@ class ActorTimers:
         return timer
 
 
-def spec_of(
-    node: Node, what: type[Actor] | ChildSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> ChildSpec:
-    """The spec for a spawn: the given one, or one made up with a name of its own."""
+def spawn(
+    parent: Cell, what: type[Actor] | ChildSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Cell:
+    """Spawn from a spec, or from a class under a name that is made up."""
     if isinstance(what, ChildSpec):
-        return what
-    return child(node.new_name(what), what, *args, **kwargs)
+        return parent.spawn(what)
+    name = parent.node.new_name(what)
+    if args or kwargs:
+        return parent.spawn(child(name, what, *args, **kwargs))
+    return parent.spawn(_bare_spec(what), name)
+
+
+def _bare_spec(actor: type[Actor]) -> ChildSpec:
+    """The spec of a class without arguments, made once a class."""
+    spec = actor.bare_spec
+    if spec is None or spec.actor is not actor:
+        spec = actor.bare_spec = child(actor.__name__, actor).options(restart="temporary")
+    return spec

@@ -17,7 +17,7 @@ from schedule_zero.runtime.cell import Cell
 from schedule_zero.runtime.chance import Chance
 from schedule_zero.runtime.childspec import ChildSpec, SupervisorSpec, child
 from schedule_zero.runtime.clock import Clock, SystemClock
-from schedule_zero.runtime.context import spec_of
+from schedule_zero.runtime.context import spawn
 from schedule_zero.runtime.dead_letters import DeadLetters
 from schedule_zero.runtime.dispatcher import Dispatcher
 from schedule_zero.runtime.errors import NodeError, NodeFailed, NoSuchActor
@@ -99,7 +99,7 @@ class Node:
         left: BaseException | None = None
         async with trio.open_nursery() as self._nursery:
             self.start_soon(self.timers.run, name=f"{self.name} timers")
-            self._root = Cell(self, None, child("root", Supervisor, self._spec))
+            self._root = Cell(self, None, child("root", Supervisor, self._spec), "root")
             try:
                 with self._body:
                     self._root.start()
@@ -144,10 +144,11 @@ class Node:
         It ends with the node, and is not started again when it fails. Raises `StartFailed`,
         `NameTaken`, and `NodeError` when the node does not run.
         """
-        spec = spec_of(self, what, args, kwargs)
         if self.root.is_stopped:
             raise NodeError(f"node {self.name!r} has ended: no actor can start on it")
-        cell = self._root.spawn(spec.options(restart="temporary"))
+        if isinstance(what, ChildSpec):
+            what = what.options(restart="temporary")
+        cell = spawn(self._root, what, args, kwargs)
         await cell.wait_started()
         return cell.ref
 
