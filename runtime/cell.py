@@ -340,6 +340,7 @@ class Cell:
         self.post(Control(self._perform_kill), first=True)
         if self.runner is not None:
             self.runner.scope.cancel()
+            self.node.dispatcher.abandon_later(self, self.runner)
 
     async def stop_child(self, child: Cell, what: Literal["halt", "finish"]) -> None:
         """Stop a child of this cell within its shutdown time, killing it after that."""

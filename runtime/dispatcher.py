@@ -41,6 +41,7 @@ _SPARE_RUNNERS = 32
 _BURST_SECONDS = 0.0005
 _BURST_CELLS = 4096
 _QUANTUM_MAX = 64
+_UNWIND_SECONDS = 1.0
 _ASKS_WITHOUT_CHECKPOINT = 64
 
 
@@ -59,11 +60,12 @@ class ReadyQueue(Protocol):
 class Runner:
     """One trio task that runs cells; `scope` ends it."""
 
-    __slots__ = ("scope", "task")
+    __slots__ = ("message", "scope", "task")
 
     def __init__(self) -> None:
         self.scope = trio.CancelScope()
         self.task: trio.lowlevel.Task | None = None
+        self.message: object = None
 
 
 class Blocked:
@@ -136,6 +138,21 @@ class Dispatcher:
                 self._answer(cell, message, result)
         except Exception as error:
             cell.fail(error, message, cell.origin)
+        self.settle(cell)
+
+    def abandon_later(self, cell: Cell, runner: Runner) -> None:
+        """Give a killed handler a moment to unwind; one that shields itself is then left alone."""
+        cell.node.timers.after(_UNWIND_SECONDS, lambda: self._abandon(cell, runner))
+
+    def _abandon(self, cell: Cell, runner: Runner) -> None:
+        if cell.runner is not runner:
+            return
+        _logger.error(
+            "actor %r: its handler shields itself from being killed; it is left to end by itself",
+            cell.path,
+        )
+        cell.runner = cell.busy_since = None
+        undelivered.interrupted(cell, runner.message, cell.origin)
         self.settle(cell)
 
     def owes_checkpoint(self) -> bool:
@@ -312,13 +329,18 @@ class Dispatcher:
         """Be the trio task of a handler that waits, to its end."""
         cell = blocked.cell
         cell.runner = runner
+        runner.message = blocked.message
         cell.busy_since = self._clock.monotonic()
         try:
             result = await _drive(cell.variables, blocked.coro, blocked.trap)
         except Exception as error:
+            if cell.runner is not runner:
+                return  # abandoned: the actor has gone on without it
             cell.runner = cell.busy_since = None
             cell.fail(error, blocked.message, cell.origin)
         except BaseException as error:
+            if cell.runner is not runner:
+                raise
             cell.runner = cell.busy_since = None
             undelivered.interrupted(cell, blocked.message, cell.origin)
             self.settle(cell)
@@ -326,6 +348,8 @@ class Dispatcher:
                 raise _without_failures(error) from None
             raise
         else:
+            if cell.runner is not runner:
+                return
             cell.runner = cell.busy_since = None
             self._answer(cell, blocked.message, result)
         self.settle(cell)
