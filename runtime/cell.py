@@ -142,8 +142,6 @@ class Cell:
         self.variables: Context = node.variables.copy()
         self.variables.run(current_cell.set, self)
 
-    # What others see
-
     @property
     def path(self) -> str:
         """Names from the root's child down, joined by `/`; the root's own path is empty."""
@@ -161,8 +159,6 @@ class Cell:
     def is_halted(self) -> bool:
         """Whether it has no instance and waits for its supervisor."""
         return self.state == "halted"
-
-    # Messages
 
     def deliver(self, message: object, origin: Origin) -> None:
         """Put a message in the mailbox, or refuse it (dead letter, rejected ask)."""
@@ -212,8 +208,6 @@ class Cell:
         self.fail(error, None, None)
         if self.runner is not None:
             self.runner.scope.cancel()
-
-    # Suspension
 
     @property
     def is_suspended(self) -> bool:
@@ -466,8 +460,6 @@ class Cell:
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             waiter.resolve(None)
-
-    # Children and tasks
 
     def spawn(self, spec: ChildSpec, name: str = "") -> Cell:
         """Add a child, under the name of its spec or another, and start it.
