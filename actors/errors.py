@@ -56,6 +56,15 @@ class BadResult(ScheduleError):
     code = "bad-result"
 
 
+class JobExited(ScheduleError):
+    """A job tried to end the process; that fails the run, and nothing else."""
+
+    code = "job-exited"
+
+    def __init__(self, method: str, what: str) -> None:
+        super().__init__(f"{method} raised {what}: a job ends by returning or by an exception")
+
+
 class RunTimedOut(ScheduleError, TimeoutError):
     """A run took longer than its timeout and was cancelled."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schedule_zero.runtime.reason import text_of
 from schedule_zero.transports import ScheduleZeroError
 
 
@@ -17,7 +18,7 @@ class StartFailed(ActorError):
     code = "start-failed"
 
     def __init__(self, path: str, cause: BaseException) -> None:
-        super().__init__(f"actor {path!r} did not start: {type(cause).__name__}: {cause}")
+        super().__init__(f"actor {path!r} did not start: {type(cause).__name__}: {text_of(cause)}")
         self.path = path
         self.cause = cause
 

@@ -97,6 +97,7 @@ class Node:
         self._token = trio.lowlevel.current_trio_token()
         self._threads = trio.CapacityLimiter(max(1, self._thread_count))
         left: BaseException | None = None
+        has_started = False
         async with trio.open_nursery() as self._nursery:
             self.start_soon(self.timers.run, name=f"{self.name} timers")
             self._root = Cell(self, None, child("root", Supervisor, self._spec), "root")
@@ -104,6 +105,7 @@ class Node:
                 with self._body:
                     self._root.start()
                     await self._root.wait_started()
+                    has_started = True
                     yield
             except BaseException as error:
                 left = error
@@ -116,6 +118,8 @@ class Node:
                 self._is_over = True
                 for scope in list(self._scopes):
                     scope.cancel()
+        if left is None and not has_started:
+            left = NodeError(f"node {self.name!r} was stopped before it had started")
         if left is not None and (self._failure is None or isinstance(left, trio.Cancelled)):
             raise left
         if self._failure is not None:
@@ -168,8 +172,10 @@ class Node:
         self._body.cancel()
         self._root.kill()
 
-    async def run_blocking(self, function: Callable[[], T]) -> T:
-        """Run a blocking function in one of the node's threads.
+    async def run_blocking(
+        self, function: Callable[[], T], limiter: trio.CapacityLimiter | None = None
+    ) -> T:
+        """Run a blocking function in one of the node's threads, or of another limiter's.
 
         When the caller is cancelled, the thread is left to end by itself. A node with no threads
         calls it in place: virtual time would run on while a thread works.
@@ -178,7 +184,7 @@ class Node:
             await trio.lowlevel.checkpoint()
             return function()
         return await trio.to_thread.run_sync(
-            function, abandon_on_cancel=True, limiter=self._threads
+            function, abandon_on_cancel=True, limiter=limiter or self._threads
         )
 
     @overload

@@ -9,6 +9,14 @@ from attrs import field, frozen
 Kind = Literal["normal", "shutdown", "killed", "failed", "noproc"]
 
 
+def text_of(error: BaseException) -> str:
+    """What an error says; some say nothing but raise."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(its text cannot be had: {type(failure).__name__})"
+
+
 @frozen
 class Reason:
     """The reason of an actor's end, as `on_stop` and `Down` carry it.
@@ -29,7 +37,7 @@ class Reason:
     def __str__(self) -> str:
         if self.error is None:
             return self.kind
-        return f"{self.kind}: {type(self.error).__name__}: {self.error}"
+        return f"{self.kind}: {type(self.error).__name__}: {text_of(self.error)}"
 
 
 NORMAL = Reason("normal")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from schedule_zero.runtime.control import Control
 from schedule_zero.runtime.errors import ActorFailed, ActorStopped, MailboxFull, UnhandledMessage
 from schedule_zero.runtime.pending import Pending
+from schedule_zero.runtime.reason import text_of
 
 if TYPE_CHECKING:
     from schedule_zero.runtime.cell import Cell
@@ -45,13 +46,13 @@ def unhandled(cell: Cell, message: object, origin: Any) -> None:
 
 def failed(cell: Cell, error: Exception, message: object, origin: Any) -> None:
     """The actor raised while handling it; `None` for a failure beside any message."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {text_of(error)}"
     cell.last_failure = text
     _logger.error("actor %r failed: %s", cell.path, text, exc_info=error)
     if origin.__class__ is Pending:
         name = type(error).__qualname__
         trace = "".join(traceback.format_exception(error))
-        origin.reject(ActorFailed(cell.path, message, name, str(error), trace))
+        origin.reject(ActorFailed(cell.path, message, name, text_of(error), trace))
     if message is not None:
         _bury(cell, message, "failed", origin, text)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +58,8 @@ def open_node(settings: Settings, clock: Clock | None = None) -> Iterator[tuple[
     Whatever is wrong raises `ConfigError` or `StoreError` here, before anything has started, and
     leaves nothing open.
     """
+    if not re.fullmatch(r"[\w.-]+", settings.name):
+        raise ConfigError(f"node name {settings.name!r}: expected letters, digits, _ . and -")
     clock = clock or SystemClock()
     handlers = load_handlers(settings.modules)
     site = _open_site(settings) if settings.web else None
@@ -88,6 +92,7 @@ def components(
     however often it fails, the rest does not notice.
     """
     declared = {cls.handler_id: declared_schedules(cls, now) for cls in handlers}
+    _refuse_twins(declared.values())
     children = [
         child("registry", Registry),
         child("handlers", Handlers, handlers),
@@ -117,6 +122,16 @@ def declared_schedules(cls: type[Handler], now: datetime) -> list[Schedule]:
         )
         for method, declared in cls.declared()
     ]
+
+
+def _refuse_twins(declared: Iterable[Sequence[Schedule]]) -> None:
+    counts = Counter(schedule.id for schedules in declared for schedule in schedules)
+    twins = sorted(name for name, count in counts.items() if count > 1)
+    if twins:
+        raise ConfigError(
+            f"schedules declared twice: {', '.join(twins)}: give each a name, such as "
+            '@every(hours=1, name="hourly")'
+        )
 
 
 def _open_site(settings: Settings) -> Site:

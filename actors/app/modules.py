@@ -48,7 +48,7 @@ def _import_all(name: str, problems: list[str]) -> list[ModuleType]:
 def _import(name: str, problems: list[str]) -> ModuleType | None:
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name.split(".")[0]:
             problems.append(
                 f"handler module {name!r}: not found in {Path.cwd()} nor among the installed "

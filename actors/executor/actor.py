@@ -10,7 +10,7 @@ from uuid import UUID
 import trio
 from attrs import frozen
 
-from schedule_zero.actors.errors import BadCall, NoHandler
+from schedule_zero.actors.errors import BadCall, BadData, NoHandler
 from schedule_zero.actors.executor.core import AHEAD, Executions
 from schedule_zero.actors.executor.messages import (
     Call,
@@ -19,7 +19,7 @@ from schedule_zero.actors.executor.messages import (
     Withdraw,
     WorkPlanned,
 )
-from schedule_zero.actors.executor.recorder import Recorder
+from schedule_zero.actors.executor.recorder import Recorder, plain_text
 from schedule_zero.actors.handler.messages import Invoke
 from schedule_zero.actors.registry.messages import Listing, Subscribe
 from schedule_zero.actors.store import Finish, Run, Start, Store, new_run
@@ -155,7 +155,11 @@ class Executor(Actor):
             self.context.node.random.new_id(), msg.handler, msg.method, msg.params, now, msg.timeout
         )
         self._callers[run.run_id] = answer
-        await self._store.call(self.context.node, Store.submit, [run], now)
+        try:
+            await self._store.call(self.context.node, Store.submit, [run], now)
+        except BadData as error:
+            del self._callers[run.run_id]
+            answer.reject(BadCall(f"{msg.handler}.{msg.method}: its parameters: {error}"))
         self._wake.set()
 
     async def _claim_forever(self) -> None:
@@ -232,21 +236,20 @@ class Executor(Actor):
         try:
             result = await instance.ask(call, timeout)
         except BadCall as error:
-            return Finish(run, self._now(), "failed", error=str(error), is_final=True)
+            return Finish(run, self._now(), "failed", error=plain_text(str(error)), is_final=True)
         except ActorFailed as error:
             text = f"{error.error_type}: {error.error}"
-            return Finish(run, self._now(), "failed", error=text)
+            return Finish(run, self._now(), "failed", error=plain_text(text))
         except DeliveryError as error:
-            return Finish(run, self._now(), "failed", error=str(error))
+            return Finish(run, self._now(), "failed", error=plain_text(str(error)))
         return Finish(run, self._now(), "succeeded", result=result)
 
     async def _answer(self, run_id: UUID) -> None:
         """Answer who called, once the run's end is in the ledger."""
         await self._recorder.flush()
         run = await self._store.call(self.context.node, Store.get_run, run_id)
-        if run is not None and run.is_open:
-            return  # it will be tried again
-        self._callers.pop(run_id).resolve(run)
+        if run is not None and not run.is_open and run_id in self._callers:
+            self._callers.pop(run_id).resolve(run)
 
     # Leases
 
@@ -255,11 +258,12 @@ class Executor(Actor):
             await trio.sleep(self._lease / 3)
             held = self._runs.held
             if held:
-                self._lost(
-                    await self._store.call(
-                        self.context.node, Store.renew, self._owner, held, self._now(), self._lease
-                    )
+                now = self._now()
+                lost = await self._store.call(
+                    self.context.node, Store.renew, self._owner, held, now, self._lease
                 )
+                self._lost(lost)
+                self._runs.renewed(now + timedelta(seconds=self._lease))
 
     async def _sweep_forever(self) -> None:
         while True:
@@ -267,6 +271,8 @@ class Executor(Actor):
             swept = await self._store.call(self.context.node, Store.sweep, self._now(), self._known)
             if swept.requeued:
                 self._wake.set()
+            for run_id in list(self._callers):  # another node may have done it
+                await self._answer(run_id)
 
     def _lost(self, run_ids: frozenset[UUID]) -> None:
         """The claims of these runs are no longer ours: stop what they do."""

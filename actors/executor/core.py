@@ -5,6 +5,7 @@ The rules that this file keeps:
 1. An instance takes one run at a time.
 2. A run starts no earlier than it is due. Of the runs that are due, a handler's instances take
    those of the highest priority first, then the earliest due.
+   A claim whose lease has ended is not started: it may be another's by now.
 3. A handler without a free instance delays no other handler.
 4. Ahead of need no more runs are claimed than the instances will take within `AHEAD` seconds,
    judged by how long their runs took of late, and at most `CLAIM_MAX` a handler; where runs take
@@ -61,6 +62,7 @@ class Executions(Generic[Instance]):
         self._lanes: dict[str, _Lane[Instance]] = {}
         self._running: dict[UUID, tuple[Run, Instance]] = {}
         self._number = 0
+        self._renewed_until: datetime | None = None
 
     @property
     def waiting(self) -> int:
@@ -118,11 +120,21 @@ class Executions(Generic[Instance]):
             lane.ripen(now)
             while lane.due and lane.free:
                 run = heapq.heappop(lane.due)[-1]
+                if self._has_expired(run, now):
+                    continue
                 instance = next(iter(lane.free))
                 del lane.free[instance]
                 self._running[run.run_id] = (run, instance)
                 taken.append((run, instance))
         return taken
+
+    def renewed(self, until: datetime) -> None:
+        """All claims that are held now are leased until then."""
+        self._renewed_until = until
+
+    def _has_expired(self, run: Run, now: datetime) -> bool:
+        until = [at for at in (run.lease_until, self._renewed_until) if at is not None]
+        return bool(until) and max(until) <= now
 
     def ended(self, run_id: UUID, seconds: float) -> None:
         """A run has ended after so many seconds, however it went; its instance is free."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import trio
+from attrs import evolve
 
+from schedule_zero.actors.errors import BadData
 from schedule_zero.actors.store import Finish, Start, Store
 from schedule_zero.actors.store.access import StoreAccess
 from schedule_zero.runtime import Node
+
+ERROR_MAX = 10_000
+_logger = logging.getLogger("schedule_zero.executor")
 
 
 class _Batch:
@@ -71,10 +77,34 @@ class Recorder:
             self._gathered = trio.Event()
             batch = self._current = self._next
             self._next = _Batch()
-            batch.fenced = await self._store.call(
-                self._node, Store.record, batch.starts, batch.finishes, self._node.clock.now()
-            )
+            batch.fenced = await self._write(batch)
             batch.written.set()
             self._current = _Batch()
             if batch.fenced:
                 self._on_fenced(batch.fenced)
+
+    async def _write(self, batch: _Batch) -> frozenset[UUID]:
+        try:
+            return await self._record(batch.starts, batch.finishes)
+        except BadData:
+            _logger.exception("a run's end cannot be kept; the others of its batch are written")
+        fenced = await self._record(batch.starts, [])
+        for finish in batch.finishes:
+            try:
+                fenced |= await self._record([], [finish])
+            except BadData as error:
+                text = plain_text(f"its end cannot be kept: {error}")
+                failed = evolve(finish, outcome="failed", result=None, error=text, is_final=True)
+                fenced |= await self._record([], [failed])
+        return fenced
+
+    async def _record(self, starts: Sequence[Start], finishes: Sequence[Finish]) -> frozenset[UUID]:
+        return await self._store.call(
+            self._node, Store.record, starts, finishes, self._node.clock.now()
+        )
+
+
+def plain_text(text: str) -> str:
+    """Text that every database takes, and not too much of it."""
+    clean = text.encode("utf-8", "backslashreplace").decode()
+    return clean if len(clean) <= ERROR_MAX else f"{clean[:ERROR_MAX]} ... (cut)"

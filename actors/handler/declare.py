@@ -142,6 +142,8 @@ def once(
 
 def declared_on(method: Callable[..., Any]) -> list[Declared]:
     """The schedules declared on a method, the uppermost decorator first."""
+    if not callable(method):
+        return []
     return list(getattr(inspect.unwrap(method), _DECLARED, ()))
 
 

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-import msgpack
 import trio
 
-from schedule_zero.actors.errors import BadCall, BadResult, RunTimedOut
+from schedule_zero.actors.errors import BadCall, BadData, BadResult, JobExited, RunTimedOut
 from schedule_zero.actors.handler.declare import Declared, declared_on
 from schedule_zero.actors.handler.messages import Invoke
 from schedule_zero.actors.handler.method import Method, methods_of
-from schedule_zero.runtime import Actor, handles
+from schedule_zero.actors.store.serializer import dumps, loads
+from schedule_zero.runtime import Actor, BadHandler, handles
+
+RESULT_BYTES_MAX = 1_000_000
 
 
 class Handler(Actor):
@@ -46,6 +48,7 @@ class Handler(Actor):
         if "handler_id" not in vars(cls):
             cls.handler_id = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         cls.methods = methods_of(cls, without=Handler)
+        _check(cls)
 
     @classmethod
     def declared(cls) -> list[tuple[str, Declared]]:
@@ -76,20 +79,49 @@ class Handler(Actor):
         raise RunTimedOut(f"{self.handler_id}.{msg.method}", msg.timeout)
 
     async def _call(self, method: Method, arguments: dict[str, Any]) -> object:
-        if method.kind == "async":
-            return await method.function(self, **arguments)
         call = partial(method.function, self, **arguments)
-        return await self.context.node.run_blocking(call) if method.kind == "blocking" else call()
+        try:
+            if method.kind == "async":
+                return await call()
+            if method.kind == "blocking":
+                return await self.context.node.run_blocking(call)
+            return call()
+        except (SystemExit, KeyboardInterrupt) as error:  # a job must not end the node
+            raise JobExited(f"{self.handler_id}.{method.name}", repr(error)) from error
+
+
+def _check(cls: type[Handler]) -> None:
+    """Refuse what would go wrong later, and far from here."""
+    where = f"handler {cls.__qualname__}"
+    if not re.fullmatch(r"[\w.-]+", cls.handler_id):
+        raise BadHandler(f"{where}: handler_id={cls.handler_id!r}: expected letters, digits, _ . -")
+    if cls.concurrency < 1:
+        raise BadHandler(f"{where}: concurrency={cls.concurrency!r}: expected a number from 1")
+    for name, value in vars(cls).items():
+        if declared_on(value) and name not in cls.methods:
+            raise BadHandler(
+                f"{where}: {name!r} has a schedule, but is no public method of its own"
+            )
+        if callable(value) and name in vars(Handler) and not name.startswith("_"):
+            raise BadHandler(
+                f"{where}: a method named {name!r} would hide Handler's own: rename it"
+            )
 
 
 def _plain(msg: Invoke, result: object) -> object:
-    """The result itself, if it can be kept and sent."""
-    if result is not None:
-        try:
-            msgpack.packb(result)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadResult(
-                f"{msg.method} returned {type(result).__name__}, which is not plain data "
-                f"({error}): return None, numbers, text, bytes, lists and dicts of these"
-            ) from error
-    return result
+    """The result as the ledger will keep it: plain, bounded, and no longer the handler's own."""
+    if result is None:
+        return None
+    try:
+        packed = dumps(result)
+    except BadData as error:
+        raise BadResult(
+            f"{msg.method} returned {type(result).__name__}, which is not plain data: {error}; "
+            "return None, numbers, text, bytes, lists and dicts of these"
+        ) from error
+    if len(packed) > RESULT_BYTES_MAX:
+        raise BadResult(
+            f"{msg.method} returned {len(packed)} bytes, more than the {RESULT_BYTES_MAX} that the "
+            "ledger keeps: put it in a file or a database and return where it is"
+        )
+    return loads(packed)

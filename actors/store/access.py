@@ -16,6 +16,7 @@ from schedule_zero.runtime import Node
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_THREADS = 8
 _FIRST_DELAY, _LAST_DELAY = 0.05, 5.0
 _logger = logging.getLogger("schedule_zero.store")
 
@@ -31,6 +32,7 @@ class StoreAccess:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._failing = 0
+        self._threads = trio.CapacityLimiter(_THREADS)  # never behind jobs that block
 
     @property
     def is_ready(self) -> bool:
@@ -59,9 +61,10 @@ class StoreAccess:
         delay = _FIRST_DELAY
         while True:
             try:
-                return await node.run_blocking(function)
+                return await node.run_blocking(function, self._threads)
             except StoreUnavailable as error:
-                _logger.warning("%s; trying again in %g s", error, delay)
+                if not self._failing:
+                    _logger.warning("%s; trying again until it is back", error)
             self._failing += 1
             try:
                 await trio.sleep(delay * node.random.uniform(0.5, 1.5))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import trio
@@ -14,7 +16,7 @@ from apscheduler.abc import Trigger
 from apscheduler.triggers.interval import IntervalTrigger
 from trio.testing import MockClock
 
-from schedule_zero.actors import Handler, ScheduleError, every, once
+from schedule_zero.actors import ConfigError, Handler, ScheduleError, every, once
 from schedule_zero.actors.app.components import components
 from schedule_zero.actors.errors import BadCall, NoHandler, UnknownSchedule
 from schedule_zero.actors.executor.messages import Call
@@ -26,9 +28,9 @@ from schedule_zero.actors.scheduler.messages import (
     ResumeSchedule,
     TriggerNow,
 )
-from schedule_zero.actors.store import Policies, Run, Schedule, Store, open_store
+from schedule_zero.actors.store import Finish, Policies, Run, Schedule, Start, Store, open_store
 from schedule_zero.actors.store.access import StoreAccess
-from schedule_zero.runtime import Chance, Node, VirtualClock
+from schedule_zero.runtime import BadHandler, Chance, Node, VirtualClock
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -339,3 +341,143 @@ async def test_the_registry_lists_the_handlers_with_their_methods() -> None:
 def test_schedule_errors_have_one_base() -> None:
     assert issubclass(BadCall, ScheduleError)
     assert issubclass(UnknownSchedule, ScheduleError)
+
+
+class Nasty(Handler):
+    """What nobody would write on purpose, and everybody does once."""
+
+    @every(seconds=1)
+    def counter(self) -> object:
+        return Counter("abc")
+
+    @every(seconds=1)
+    def surrogate(self) -> None:
+        raise ValueError("\ud800")
+
+    @every(seconds=1)
+    def wordless(self) -> None:
+        raise Wordless
+
+    @every(seconds=1)
+    def leaves(self) -> None:
+        raise SystemExit(3)
+
+    @every(seconds=1)
+    def endless(self) -> str:
+        return "x" * 2_000_000
+
+
+class Grower(Handler):
+    """Returns its own state, and goes on changing it."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    @every(seconds=0.01, overlap="buffer_all", coalesce="all")
+    def grow(self) -> list[int]:
+        self.seen.append(len(self.seen))
+        return self.seen
+
+
+class Wordless(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("place", ["memory", "file"])
+def test_a_job_that_does_everything_wrong_harms_no_other(
+    place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L7, on a store that has to write what it is given."""
+    caplog.set_level(logging.CRITICAL, logger="schedule_zero")
+
+    async def main() -> None:
+        store = open_store("memory" if place == "memory" else tmp_path / "ledger.db")
+        async with a_node(Nasty, Other, store=store) as (node, _):
+            await trio.sleep(45)
+            for name in ("executor", "scheduler", "registry"):
+                assert node.root.children[name].life == 1
+        assert len([run for run in ended(store, "other.quick") if run.state == "succeeded"]) >= 4
+        for method, error in (
+            ("counter", "not plain data"),
+            ("surrogate", "\\ud800"),
+            ("wordless", "cannot be had"),
+            ("leaves", "SystemExit(3)"),
+            ("endless", "more than the 1000000"),
+        ):
+            errors = [run.error for run in store.list_runs(f"nasty.{method}") if run.error]
+            assert errors, method
+            assert all(error in each for each in errors), errors
+        store.close()
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+@virtually
+async def test_a_result_is_kept_as_it_was_when_it_was_returned() -> None:
+    async with a_node(Grower) as (_, store):
+        await trio.sleep(5)
+    runs = [run for run in ended(store, "grower.grow") if run.state == "succeeded"]
+    lengths = sorted(len(run.result) for run in runs)  # type: ignore[arg-type]
+    assert lengths == list(range(1, len(runs) + 1))
+    assert len(runs) > 3
+
+
+@virtually
+async def test_a_call_with_what_no_database_takes_is_refused_and_harms_nobody() -> None:
+    async with a_node() as (node, _):
+        await trio.sleep(1)
+        for _ in range(5):
+            with pytest.raises(BadCall, match="its parameters"):
+                await node.ref("executor").ask(Call("jobs", "tick", {"name": 10**30}))
+        assert node.root.children["executor"].life == 1
+
+
+@virtually
+async def test_a_call_that_another_node_takes_is_answered() -> None:
+    store = open_store("memory")
+    async with a_node(store=store) as (node, _):
+        await trio.sleep(1)
+        executor = node.root.children["executor"].actor
+        assert executor is not None
+        async with trio.open_nursery() as nursery:
+            answers: list[Run] = []
+
+            async def call() -> None:
+                run = await node.ref("executor").ask(Call("jobs", "slow"), timeout=100)
+                answers.append(run)
+
+            vars(executor)["_runs"].set_instances({})  # this node takes nothing for a while
+            nursery.start_soon(call)
+            await trio.sleep(0.5)
+            now = node.clock.now()
+            (run,) = store.claim("other@1", now, now, {"jobs": 5}, 30.0)
+            store.record([Start(run, now)], [Finish(run, now, "succeeded", result="there")], now)
+        assert [answer.result for answer in answers] == ["there"]
+
+
+def test_two_schedules_of_one_name_are_refused() -> None:
+    class Twins(Handler):
+        @every(hours=1)
+        @every(hours=2)
+        def both(self) -> None:
+            pass
+
+    with pytest.raises(ConfigError, match=r"twins\.both"):
+        components((Twins,), StoreAccess(open_store("memory")), "n@1", START)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"declared": lambda self: None}, "would hide Handler's own"),
+        ({"concurrency": 0}, "concurrency=0"),
+        ({"handler_id": "a/b"}, "handler_id='a/b'"),
+        ({"_hidden": every(hours=1)(lambda self: None)}, "no public method"),
+    ],
+)
+def test_a_handler_that_would_go_wrong_later_is_refused_at_once(
+    body: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(BadHandler, match=expected):
+        type("Odd", (Handler,), body)

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 it failed, 2 it was asked wrongly or cannot start, 3 no no
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 
@@ -46,6 +47,9 @@ def run_command(arguments: list[str]) -> int:
     except CycloptsError as error:
         words = " ".join(str(error).split())
         return _complain(f"{words} (`schedule-zero --help` shows the commands)", EXIT_USAGE)
+    except BrokenPipeError:  # `... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except ScheduleZeroError as error:
         return _complain(str(error), getattr(error, "exit_code", EXIT_USAGE))
     return result if isinstance(result, int) else 0

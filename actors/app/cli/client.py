@@ -57,7 +57,12 @@ class Target:
             raise Unreachable(
                 f"node {self.name!r} does not answer at {found['url']} ({error}): is it running?"
             ) from error
-        body = reply.json() if reply.content else None
+        try:
+            body = reply.json() if reply.content else None
+        except ValueError as error:
+            raise Unreachable(
+                f"what answers at {found['url']} is no node: is {self.name!r} still running?"
+            ) from error
         if reply.is_error:
             text = body["error"]["message"] if isinstance(body, dict) else reply.reason_phrase
             raise Refused(f"node {self.name!r} refused: {text}")
@@ -67,11 +72,15 @@ class Target:
         path = self.data / f"{self.name}.json"
         try:
             found: dict[str, str] = json.loads(path.read_text())
+            found["url"].encode("ascii"), found["token"].encode("ascii")
         except FileNotFoundError as error:
             raise Unreachable(
                 f"no node {self.name!r} runs on {self.data}/ (no {path}): start one with "
                 "`schedule-zero run`, or name another with --data and --name"
             ) from error
-        except (OSError, ValueError) as error:
-            raise Unreachable(f"cannot read {path}: {error}") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Unreachable(
+                f"{path} is not what a running node writes ({type(error).__name__}: {error}): "
+                "start the node again"
+            ) from error
         return found

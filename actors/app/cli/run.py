@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from schedule_zero.actors.app.components import Site, open_node
 from schedule_zero.actors.app.settings import Settings
-from schedule_zero.runtime import Node, NodeFailed, StartFailed, Watchdog
+from schedule_zero.runtime import Node, NodeError, NodeFailed, StartFailed, Watchdog
 
 EXIT_FORCED = 130
 
@@ -74,7 +74,11 @@ async def _serve(node: Node, site: Site | None) -> int:
                 async with node:
                     _announce(node, site)
                     await trio.sleep_forever()
-            except (NodeFailed, StartFailed) as error:
+            except NodeError as error:
+                if isinstance(error, NodeFailed):
+                    logging.getLogger("schedule_zero").error("%s", error, exc_info=error)
+                    code = 1
+            except StartFailed as error:
                 logging.getLogger("schedule_zero").error("%s", error, exc_info=error)
                 code = 1
             nursery.cancel_scope.cancel()

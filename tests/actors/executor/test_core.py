@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +124,21 @@ def test_the_waiting_runs_of_a_handler_that_left_are_given_up() -> None:
     assert [run.run_id.int for run in runs.set_instances({})] == [2]
     runs.ended(UUID(int=1), 0.1)
     assert runs.held == []
+
+
+def test_a_claim_whose_lease_has_ended_is_not_started() -> None:
+    runs = one_handler()
+    lease_until = at(30.0)
+    runs.hold([evolve(a_run(1, due=1.0), lease_until=lease_until)])
+    runs.hold([evolve(a_run(2, due=1.0), lease_until=at(90.0))])
+    assert taken_ids(runs, 30.0) == [2]
+
+
+def test_a_claim_that_was_renewed_is_started() -> None:
+    runs = one_handler()
+    runs.hold([evolve(a_run(1, due=1.0), lease_until=at(30.0))])
+    runs.renewed(at(60.0))
+    assert taken_ids(runs, 45.0) == [1]
 
 
 @given(st.data())

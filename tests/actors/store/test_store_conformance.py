@@ -17,7 +17,7 @@ from schedule_zero.actors.errors import (
     StoreUnavailable,
     UnknownSchedule,
 )
-from schedule_zero.actors.store import Finish, Run, Start, Store, run_id, triggered_run
+from schedule_zero.actors.store import Finish, PlanResult, Run, Start, Store, run_id, triggered_run
 from schedule_zero.actors.store.instants import EPOCH
 from tests.actors.store.given import (
     T0,
@@ -198,6 +198,14 @@ def test_fires_become_runs_and_the_schedule_advances(store: Store) -> None:
     assert [run.run_id for run in reversed(store.list_runs())] == [
         run_id("s", at(seconds)) for seconds in (0, 10, 20, 30)
     ]
+
+
+def test_a_schedule_whose_fires_are_over_stays_and_is_planned_no_more(store: Store) -> None:
+    store.put_schedules([once(5)], T0)
+    assert store.plan(at(5), at(5), 100).planned == 1
+    assert store.plan(at(6), at(6), 100) == PlanResult(0, 0, (), backlog=False, next_at=None)
+    assert store.get_schedule("s").next_fire_at is None
+    assert store.get_schedule("s").last_fire_at == at(5)
 
 
 def test_of_several_due_fires_the_latest_runs(store: Store) -> None:
@@ -686,6 +694,16 @@ def test_a_fire_that_came_during_a_run_overlaps_even_if_it_is_claimed_later(stor
     assert states(store, "s") == ["succeeded", "skipped(overlap)"]
     store.plan(at(20), at(20), 100)
     assert len(store.claim("n@1", at(25), at(25), {"work": 1}, 60.0)) == 1
+
+
+def test_a_fire_is_not_skipped_for_a_run_that_began_after_it_was_due(store: Store) -> None:
+    store.put_schedules([every(10, "s", start=10)], T0)
+    plan(store, 10)
+    by_hand = attrs.evolve(triggered_run(store.get_schedule("s"), UUID(int=7), T0), priority=9)
+    store.submit([by_hand], T0)
+    [run] = claim(store, 12, slots=1)
+    finish(store, run, 13)
+    assert [run.fire_time for run in claim(store, 14)] == [at(10)]
 
 
 def test_a_claimed_run_whose_schedule_is_removed_is_not_done_when_it_is_handed_back(

@@ -116,22 +116,20 @@ class Stores(RuleBasedStateMachine):
         ]
         self.both(lambda store: store.declare(handler, given, self.now))
 
-    @rule(name=names)
-    def remove(self, name: str) -> None:
-        gone = {key for key, run in self.seen.items() if run.schedule_id == name}
-        self.both(lambda store: store.remove_schedule(name, self.now))
-        self._forget(gone)
+    @rule(name=names, wish=st.sampled_from(["pause", "resume", "trigger", "remove"]))
+    def a_person_acts(self, name: str, wish: str) -> None:
+        if wish == "pause":
+            self.both(lambda store: store.pause_schedule(name, "note"))
+        elif wish == "resume":
+            self.both(lambda store: store.resume_schedule(name, self.now))
+        elif wish == "trigger":
+            self._trigger_now(name)
+        else:
+            gone = {key for key, run in self.seen.items() if run.schedule_id == name}
+            self.both(lambda store: store.remove_schedule(name, self.now))
+            self._forget(gone)
 
-    @rule(name=names)
-    def pause(self, name: str) -> None:
-        self.both(lambda store: store.pause_schedule(name, "note"))
-
-    @rule(name=names)
-    def resume(self, name: str) -> None:
-        self.both(lambda store: store.resume_schedule(name, self.now))
-
-    @rule(name=names)
-    def trigger_now(self, name: str) -> None:
+    def _trigger_now(self, name: str) -> None:
         self.number += 1
         new = UUID(int=self.number)
 
@@ -148,8 +146,9 @@ class Stores(RuleBasedStateMachine):
 
     # The scheduler and the workers
 
-    @rule(ahead=st.integers(0, 8), limit=st.integers(1, 4))
-    def plan(self, ahead: int, limit: int) -> None:
+    @rule(seconds=st.integers(0, 4), ahead=st.integers(0, 8), limit=st.integers(1, 4))
+    def plan(self, seconds: int, ahead: int, limit: int) -> None:
+        self.seconds += seconds
         until = at(self.seconds + ahead)
         self.both(lambda store: store.plan(self.now, until, limit))
 
@@ -157,7 +156,7 @@ class Stores(RuleBasedStateMachine):
         target=claims,
         node=nodes,
         ahead=st.integers(0, 5),
-        slots=st.fixed_dictionaries({"work": st.integers(0, 4), "other": st.integers(0, 4)}),
+        slots=st.fixed_dictionaries({"work": st.integers(1, 5), "other": st.integers(0, 5)}),
     )
     def claim(self, node: str, ahead: int, slots: dict[str, int]) -> Any:
         owner, until = f"{node}@{self.lives[node]}", at(self.seconds + ahead)
