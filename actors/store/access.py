@@ -58,16 +58,25 @@ class StoreAccess:
             runs = await access.call(node, Store.list_runs, limit=10)
         """
         function = partial(getattr(self.store, method.__name__), *args, **kwargs)
+        try:
+            return await node.run_blocking(function, self._threads)
+        except StoreUnavailable as error:
+            if not self._failing:
+                _logger.warning("%s; trying again until it is back", error)
+        self._failing += 1
+        try:
+            result = await self._call_patiently(node, function)
+        finally:
+            self._failing -= 1
+        if not self._failing:
+            _logger.warning("the store is back")
+        return result
+
+    async def _call_patiently(self, node: Node, function: Callable[[], T]) -> T:
         delay = _FIRST_DELAY
         while True:
+            await trio.sleep(delay * node.random.uniform(0.5, 1.5))
             try:
                 return await node.run_blocking(function, self._threads)
-            except StoreUnavailable as error:
-                if not self._failing:
-                    _logger.warning("%s; trying again until it is back", error)
-            self._failing += 1
-            try:
-                await trio.sleep(delay * node.random.uniform(0.5, 1.5))
-            finally:
-                self._failing -= 1
-            delay = min(delay * 2, _LAST_DELAY)
+            except StoreUnavailable:
+                delay = min(delay * 2, _LAST_DELAY)

@@ -35,6 +35,7 @@ class SqliteBackend:
         self._patience = patience
         self._writer = threading.Lock()
         self._engine: Engine | None = None
+        self._inode: int | None = None
 
     def open(self) -> None:
         """Open the file, or make it. Raises `StoreUnavailable` or `SchemaTooNew`."""
@@ -51,6 +52,7 @@ class SqliteBackend:
             engine.dispose()
             raise
         self._engine = engine
+        self._inode = self.path.stat().st_ino
 
     def close(self) -> None:
         """Close all connections."""
@@ -69,6 +71,7 @@ class SqliteBackend:
     def writing(self) -> Iterator[Connection]:
         """A write transaction; threads of this process take turns."""
         with self._writer, self._explained(), self.engine.begin() as connection:
+            self._check_identity()
             yield connection
 
     @contextmanager
@@ -76,6 +79,18 @@ class SqliteBackend:
         """A read transaction that sees one state of the file."""
         with self._explained(), self.engine.connect() as connection:
             yield connection.execution_options(**{_READ: True})
+
+    def _check_identity(self) -> None:
+        """SQLite goes on writing to a file that was deleted; nobody would ever read it."""
+        try:
+            found: int | None = self.path.stat().st_ino
+        except FileNotFoundError:
+            found = None
+        if found != self._inode:
+            raise StoreUnavailable(
+                f"database {self.path} was deleted or replaced while it was open: put it back if "
+                "you can, or restart the node"
+            )
 
     def _check_place(self) -> None:
         if self.path.is_dir():

@@ -519,3 +519,14 @@ def test_l8_a_killed_planner_leaves_all_or_nothing(path: Path) -> None:
             assert each.next_fire_at == at(len(fires))
             assert len(fires) > done
         assert max(fires) - T0 < timedelta(days=1)
+
+
+def test_a_database_that_is_deleted_under_the_store_is_noticed(path: Path) -> None:
+    with open_store(path) as store:
+        store.put_schedules([every(10)], T0)
+        kept = path.with_name("kept.db")
+        path.rename(kept)
+        with pytest.raises(StoreUnavailable, match="deleted or replaced"):
+            store.plan(T0, T0, 10)
+        kept.rename(path)
+        assert store.plan(T0, T0, 10).planned == 1
