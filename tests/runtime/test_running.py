@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 import trio
@@ -10,6 +11,7 @@ import trio
 from schedule_zero.runtime import (
     Actor,
     ActorFailed,
+    DeliveryError,
     Node,
     NodeError,
     NodeFailed,
@@ -80,12 +82,13 @@ def test_a_start_that_fails_is_raised_to_the_script() -> None:
 
 def test_a_node_that_fails_meanwhile_is_raised_at_the_end() -> None:
     spec = supervisor(child("sum", Sum), max_restarts=0)
-    with (
-        pytest.raises(NodeFailed),
-        Node.running("n", spec) as node,
-        pytest.raises(ActorFailed),
-    ):
-        node.ask("sum", Add(-1))
+    with pytest.raises(NodeFailed), Node.running("n", spec) as node:
+        with pytest.raises(ActorFailed):
+            node.ask("sum", Add(-1))
+        with pytest.raises(NodeError, match="ended"):
+            while True:  # until it is seen that the node has failed
+                with suppress(DeliveryError, NoSuchActor):
+                    node.ask("sum", Add(0))
 
 
 def test_the_error_of_the_block_comes_out() -> None:
