@@ -11,7 +11,7 @@ from apscheduler.triggers.combining import AndTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from schedule_zero.actors.store import Policies, Run, Schedule, Store, new_run
+from schedule_zero.actors.store import Finish, Policies, Run, Schedule, Start, Store, new_run
 
 T0 = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
@@ -66,3 +66,9 @@ def states(store: Store, schedule_id: str | None = None) -> list[str]:
     """The states, with reasons, of a schedule's runs in the order of their fires."""
     runs = store.list_runs(schedule_id=schedule_id, limit=10_000)
     return [run.state + (f"({run.reason})" if run.reason else "") for run in reversed(runs)]
+
+
+def finish(store: Store, run: Run, seconds: float, outcome: str = "succeeded") -> frozenset[UUID]:
+    """Start and end a claimed run in one write."""
+    end = Finish(run, at(seconds), outcome, error=None if outcome == "succeeded" else "boom")  # type: ignore[arg-type]
+    return store.record([Start(run, at(seconds))], [end], at(seconds))

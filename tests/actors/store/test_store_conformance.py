@@ -26,18 +26,12 @@ from tests.actors.store.given import (
     claim,
     every,
     failing_trigger,
+    finish,
     once,
     plan,
     schedule,
     states,
 )
-
-
-def finish(store: Store, run: Run, seconds: float, outcome: str = "succeeded") -> frozenset[UUID]:
-    """Start and end a claimed run in one write."""
-    end = Finish(run, at(seconds), outcome, error=None if outcome == "succeeded" else "boom")  # type: ignore[arg-type]
-    return store.record([Start(run, at(seconds))], [end], at(seconds))
-
 
 # Schedules
 
