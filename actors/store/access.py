@@ -57,7 +57,7 @@ class StoreAccess:
 
             runs = await access.call(node, Store.list_runs, limit=10)
         """
-        function = partial(getattr(self.store, method.__name__), *args, **kwargs)
+        function: Callable[[], T] = partial(getattr(self.store, method.__name__), *args, **kwargs)
         try:
             return await node.run_blocking(function, self._threads)
         except StoreUnavailable as error:
