@@ -5,9 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 import attrs
+import pytest
 
+from schedule_zero.actors.errors import StoreError
 from schedule_zero.actors.store import Finish, Start, Store, triggered_run
-from tests.actors.store.given import T0, at, claim, every, finish, plan, states
+from schedule_zero.actors.store.ledger import Ledger
+from schedule_zero.actors.store.run import not_run
+from tests.actors.store.given import T0, at, call, claim, every, finish, plan, states
 
 
 def test_a_fire_that_came_during_a_run_overlaps_even_if_it_is_claimed_later(store: Store) -> None:
@@ -43,3 +47,17 @@ def test_a_claimed_run_whose_schedule_is_removed_is_not_done_when_it_is_handed_b
     assert store.release("n@1", claimed, at(4)) == frozenset()
     assert store.claim("n@1", at(6), at(6), {"work": 1}, 60.0) == []
     assert states(store, "s") == ["cancelled"]
+
+
+def test_a_row_that_is_not_as_it_was_loaded_is_never_written_over(store: Store) -> None:
+    """The last guard below the locks: `swap` writes on condition, or not at all."""
+    assert isinstance(store, Ledger)
+    store.submit([call(1), call(2)], T0)
+    with store._reading() as tx:
+        stale = tx.runs([UUID(int=1), UUID(int=2)])
+    [taken] = claim(store, 0, slots=1)
+    changes = [(run, not_run(run, "skipped", "overlap", T0)) for run in stale.values()]
+    with pytest.raises(StoreError, match="while"), store._writing() as tx:
+        tx.swap(changes)
+    assert store.get_run(taken.run_id) == taken
+    assert store.count_by_state() == {"claimed": 1, "planned": 1}
