@@ -36,7 +36,7 @@ Example::
 
 from __future__ import annotations
 
-from schedule_zero.runtime.actor import Actor, blocking, handles, is_blocking
+from schedule_zero.runtime.actor import Actor, blocking, cpu_bound, handles, is_blocking
 from schedule_zero.runtime.chance import Chance
 from schedule_zero.runtime.children import (
     ChildCounts,
@@ -146,6 +146,7 @@ __all__ = [
     "WhichChildren",
     "blocking",
     "child",
+    "cpu_bound",
     "get_state",
     "handles",
     "is_blocking",

@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _HANDLES = "__schedule_zero_handles__"
 _BLOCKING = "__schedule_zero_blocking__"
+_CPU_BOUND = "__schedule_zero_cpu_bound__"
 
 
 class Unhandled:
@@ -61,6 +62,32 @@ def blocking(method: F) -> F:
 def is_blocking(method: Callable[..., Any]) -> bool:
     """Whether the function was marked with `@blocking`."""
     return getattr(method, _BLOCKING, False)
+
+
+def cpu_bound(function: F) -> F:
+    """Mark a static `def` method that computes for long: it runs in a worker process.
+
+    The actor waits for it, its node does not. The instance stays where it is: the method is static,
+    of a class at the top of its module, and takes the message alone, which is pickled, as what it
+    returns or raises is. On cancellation (timeout, kill) the process is killed.
+
+    Example::
+
+        @staticmethod
+        @handles
+        @cpu_bound
+        def render(msg: Render) -> bytes:
+            return draw(msg.scene)
+    """
+    if inspect.iscoroutinefunction(function):
+        raise BadHandler(f"{function.__qualname__} is async: @cpu_bound is for plain functions")
+    if "<locals>" in function.__qualname__:
+        raise BadHandler(
+            f"{function.__qualname__} is defined in a function, where a worker process cannot find "
+            "it: put its class at the top of a module"
+        )
+    setattr(function, _CPU_BOUND, True)
+    return function
 
 
 class Receivers(dict[type, Receiver]):
@@ -135,8 +162,11 @@ def _collect(cls: type[Actor], frame: FrameType) -> Receivers:
     receivers = Receivers()
     own: dict[tuple[type, type], Receiver] = {}
     for base in reversed(cls.__mro__):
-        for name, method in vars(base).items():
+        for name, attribute in vars(base).items():
+            is_static = isinstance(attribute, staticmethod)
+            method = attribute.__func__ if is_static else attribute
             if getattr(method, _HANDLES, False):
+                _require_static(method, is_static)
                 nearest = getattr(cls, name)
                 if nearest is not method and getattr(nearest, _HANDLES, False):
                     continue  # overridden, and so is what it takes
@@ -144,6 +174,14 @@ def _collect(cls: type[Actor], frame: FrameType) -> Receivers:
                     _refuse_second(base, taken, method, own)
                     receivers[taken] = _as_receiver(nearest)
     return receivers
+
+
+def _require_static(method: Receiver, is_static: bool) -> None:  # noqa: FBT001 - two facts
+    if is_static != getattr(method, _CPU_BOUND, False):
+        raise BadHandler(
+            f"{method.__qualname__}: a method that handles messages is static when it is "
+            "@cpu_bound, as a worker process has no actor, and only then"
+        )
 
 
 def _refuse_second(
@@ -160,11 +198,13 @@ def _refuse_second(
 def _message_types(cls: type, method: Callable[..., Any], frame: FrameType) -> list[type]:
     parameters = list(inspect.signature(method).parameters.values())
     where = f"{cls.__qualname__}.{method.__name__}"
-    if len(parameters) != 2:
-        raise BadHandler(f"{where} takes {len(parameters)} parameters: expected (self, msg: Type)")
-    annotation = parameters[1].annotation
+    expected = "(msg: Type)" if getattr(method, _CPU_BOUND, False) else "(self, msg: Type)"
+    if len(parameters) != expected.count(",") + 1:
+        raise BadHandler(f"{where} takes {len(parameters)} parameters: expected {expected}")
+    parameter = parameters[-1]
+    annotation = parameter.annotation
     if annotation is inspect.Parameter.empty:
-        raise BadHandler(f"{where}: annotate {parameters[1].name!r} with the message type it takes")
+        raise BadHandler(f"{where}: annotate {parameter.name!r} with the message type it takes")
     holder = SimpleNamespace(__annotations__={"msg": annotation})
     namespace = {**getattr(inspect.unwrap(method), "__globals__", {}), **frame.f_locals}
     try:
@@ -184,6 +224,8 @@ def _message_types(cls: type, method: Callable[..., Any], frame: FrameType) -> l
 
 
 def _as_receiver(method: Receiver) -> Receiver:
+    if getattr(method, _CPU_BOUND, False):
+        return _in_process(method)
     if not is_blocking(method):
         return method
 
@@ -192,6 +234,13 @@ def _as_receiver(method: Receiver) -> Receiver:
         return await actor.context.node.run_blocking(partial(method, actor, msg))
 
     return in_thread
+
+
+def _in_process(function: Callable[..., Any]) -> Receiver:
+    async def in_process(actor: Actor, msg: object) -> object:
+        return await actor.context.node.run_cpu_bound(partial(function, msg))
+
+    return in_process
 
 
 def _unhandled(actor: Actor, msg: object) -> Unhandled:

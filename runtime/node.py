@@ -27,6 +27,7 @@ from schedule_zero.runtime.running import RunningNode, running
 from schedule_zero.runtime.stream import Stream
 from schedule_zero.runtime.supervisor import Restarted, Supervisor
 from schedule_zero.runtime.timers import Timers
+from schedule_zero.runtime.workers import Workers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -98,7 +99,7 @@ class Node:
         self._threads = trio.CapacityLimiter(max(1, self._thread_count))
         left: BaseException | None = None
         has_started = False
-        async with trio.open_nursery() as self._nursery:
+        async with Workers() as self._workers, trio.open_nursery() as self._nursery:
             self.start_soon(self.timers.run, name=f"{self.name} timers")
             self._root = Cell(self, None, child("root", Supervisor, self._spec), "root")
             try:
@@ -186,6 +187,17 @@ class Node:
         return await trio.to_thread.run_sync(
             function, abandon_on_cancel=True, limiter=limiter or self._threads
         )
+
+    async def run_cpu_bound(self, function: Callable[[], T]) -> T:
+        """Run a function that computes for long in one of the node's worker processes.
+
+        It and its result are pickled. When the caller is cancelled, the process is killed. A node
+        with no threads calls it in place.
+        """
+        if not self._thread_count:
+            await trio.lowlevel.checkpoint()
+            return function()
+        return await self._workers.run(function)
 
     @overload
     def call_from_thread(
