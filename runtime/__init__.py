@@ -52,6 +52,7 @@ from schedule_zero.runtime.childspec import Backoff, ChildSpec, SupervisorSpec, 
 from schedule_zero.runtime.clock import Clock, SystemClock, VirtualClock
 from schedule_zero.runtime.context import ActorContext
 from schedule_zero.runtime.dead_letters import DeadLetter
+from schedule_zero.runtime.door import WhichSessions
 from schedule_zero.runtime.errors import (
     ActorError,
     ActorFailed,
@@ -59,13 +60,16 @@ from schedule_zero.runtime.errors import (
     AskTimeout,
     BadChildSpec,
     BadHandler,
+    CannotEncode,
     ChildError,
     DeliveryError,
     LinkedActorEnded,
     MailboxFull,
+    MessageRefused,
     NameTaken,
     NodeError,
     NodeFailed,
+    NodeUnreachable,
     NoSuchActor,
     NotDelivered,
     RestartIntensityExceeded,
@@ -85,11 +89,15 @@ from schedule_zero.runtime.introspect import (
 )
 from schedule_zero.runtime.message import Request, message, message_types
 from schedule_zero.runtime.monitors import Down
+from schedule_zero.runtime.network import Network, PeerDown, PeerUp
 from schedule_zero.runtime.node import Node
+from schedule_zero.runtime.nodeprocess import NodeProcess, WhichNode, node_program
+from schedule_zero.runtime.parent import NodeInfo
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import Reason
 from schedule_zero.runtime.ref import ActorRef
 from schedule_zero.runtime.running import RunningNode
+from schedule_zero.runtime.serving import serve
 from schedule_zero.runtime.supervisor import Restarted, Supervisor, supervisor
 from schedule_zero.runtime.watchdog import Watchdog
 
@@ -105,6 +113,7 @@ __all__ = [
     "Backoff",
     "BadChildSpec",
     "BadHandler",
+    "CannotEncode",
     "Chance",
     "ChildCounts",
     "ChildError",
@@ -118,12 +127,19 @@ __all__ = [
     "Down",
     "LinkedActorEnded",
     "MailboxFull",
+    "MessageRefused",
     "NameTaken",
+    "Network",
     "NoSuchActor",
     "Node",
     "NodeError",
     "NodeFailed",
+    "NodeInfo",
+    "NodeProcess",
+    "NodeUnreachable",
     "NotDelivered",
+    "PeerDown",
+    "PeerUp",
     "Pending",
     "Reason",
     "Request",
@@ -144,6 +160,8 @@ __all__ = [
     "VirtualClock",
     "Watchdog",
     "WhichChildren",
+    "WhichNode",
+    "WhichSessions",
     "blocking",
     "child",
     "cpu_bound",
@@ -152,7 +170,9 @@ __all__ = [
     "is_blocking",
     "message",
     "message_types",
+    "node_program",
     "resume",
+    "serve",
     "snapshot",
     "supervisor",
     "suspend",

@@ -69,7 +69,9 @@ def cpu_bound(function: F) -> F:
 
     The actor waits for it, its node does not. The instance stays where it is: the method is static,
     of a class at the top of its module, and takes the message alone, which is pickled, as what it
-    returns or raises is. On cancellation (timeout, kill) the process is killed.
+    returns or raises is. On cancellation (timeout, kill) the process is killed. A worker imports
+    the program's main module too: what that does when it is run has to stand under
+    `if __name__ == "__main__":`.
 
     Example::
 

@@ -23,8 +23,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Literal
 
-import trio
-
 from schedule_zero.runtime import undelivered
 from schedule_zero.runtime.actor import Actor
 from schedule_zero.runtime.context import ActorContext
@@ -44,11 +42,13 @@ from schedule_zero.runtime.mailbox import (
     turn_away,
     unstash,
 )
-from schedule_zero.runtime.monitors import demonitor, tell_watchers
+from schedule_zero.runtime.monitors import Watcher, demonitor, tell_watchers
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import KILLED, NORMAL, SHUTDOWN, Reason
-from schedule_zero.runtime.ref import ActorRef, current_cell
+from schedule_zero.runtime.ref import ActorRef
+from schedule_zero.runtime.remote import Target
 from schedule_zero.runtime.tasks import Tasks
+from schedule_zero.runtime.variables import close_unchanged, open_variables
 
 if TYPE_CHECKING:
     from schedule_zero.runtime.childspec import ChildSpec
@@ -69,6 +69,8 @@ _logger = logging.getLogger("schedule_zero.actors")
 
 class Cell:
     """One actor: its mailbox, its instance while there is one, and its place in the tree."""
+
+    is_remote: Literal[False] = False
 
     __slots__ = (
         "_commanded",
@@ -127,9 +129,9 @@ class Cell:
         self.children: dict[str, Cell] = _NO_CHILDREN
         self.tasks: Tasks | None = None
         self.timers: dict[Timer, None] | None = None
-        self.watchers: dict[Cell, None] | None = None
-        self.watching: dict[Cell, None] | None = None
-        self.links: dict[Cell, None] | None = None
+        self.watchers: dict[Watcher, None] | None = None
+        self.watching: dict[Target, None] | None = None
+        self.links: dict[Target, None] | None = None
         self.senders: deque[Sender] | None = None
         self.stash: list[Mail] | None = None
         self.owed: dict[Pending, None] | None = None
@@ -139,8 +141,7 @@ class Cell:
         self._waiters: list[Pending] | None = None
         self._starting: Pending | None = None
         self._commanded: Literal["halt", "finish"] | None = None
-        self.variables: Context = node.variables.copy()
-        self.variables.run(current_cell.set, self)
+        self.variables: Context | None = None
 
     @property
     def path(self) -> str:
@@ -168,19 +169,13 @@ class Cell:
         else:
             overflow(self, message, origin)
         if not self.phase and self.mailbox:
-            self.schedule()
+            self.node.dispatcher.schedule(self)
 
     def open_mailbox(self) -> None:
         """Make the mailbox, which waits for the first message."""
         if not self.capacity and self.state != "stopped":
             self.mailbox = make_mailbox(self)
             self.capacity = self.spec.capacity
-
-    @trio.lowlevel.enable_ki_protection
-    def schedule(self) -> None:
-        """Get a turn: the one way onto the ready queue."""
-        self.phase = ACTIVE
-        self.node.dispatcher.schedule(self)
 
     def post(self, item: object, *, first: bool = False) -> None:
         """Put an item in the system lane; it is served before any waiting mail."""
@@ -193,7 +188,7 @@ class Cell:
         else:
             self.system.append((item, None))
         if self.phase != ACTIVE:
-            self.schedule()
+            self.node.dispatcher.schedule(self)
 
     def fail(self, error: Exception, message: object, origin: Origin) -> None:
         """The running instance raised: account for the message, then end and be decided upon."""
@@ -225,13 +220,15 @@ class Cell:
         self.state = "starting"
         self.phase = ACTIVE  # until the hook is done nothing else may run
         self._commanded = None
+        variables = open_variables(self)
         try:
-            hook = self.variables.run(self._instantiate, failure)
+            hook = variables.run(self._instantiate, failure)
         except Exception as error:
             if self._owns_nothing():
                 raise self._start_failed(error) from error
             hook = _raise(error)  # what the instance has begun ends first, in its own turn
         if hook is None:
+            close_unchanged(self)
             self._started()
         else:
             self._starting = Pending()
@@ -432,7 +429,9 @@ class Cell:
     def _drop_system(self) -> None:
         system, self.system = self.system, None
         for item, _ in system or ():
-            if isinstance(item, Begun):
+            if isinstance(item, Control) and item.done is not None:
+                item.done.reject(ActorEnded(KILLED))
+            elif isinstance(item, Begun):
                 item.coro.close()
                 undelivered.interrupted(self, item.message, item.origin)
 

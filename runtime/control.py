@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import Reason
 
 if TYPE_CHECKING:
@@ -15,9 +16,13 @@ if TYPE_CHECKING:
 
 @frozen
 class Control:
-    """A change of an actor's life, done in the actor's own turn."""
+    """A change of an actor's life, done in the actor's own turn.
+
+    `done` is rejected when the actor ends before its turn comes.
+    """
 
     perform: Callable[[], Awaitable[None] | None]
+    done: Pending | None = None
 
 
 @frozen

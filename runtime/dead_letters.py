@@ -13,7 +13,16 @@ from schedule_zero.runtime.clock import Clock
 from schedule_zero.runtime.stream import Stream
 
 DeadLetterReason = Literal[
-    "stopped", "mailbox_full", "dropped", "unhandled", "failed", "late_reply", "no_such_actor"
+    "stopped",
+    "mailbox_full",
+    "dropped",
+    "unhandled",
+    "failed",
+    "late_reply",
+    "no_such_actor",
+    "no_connection",
+    "cannot_encode",
+    "refused",
 ]
 
 _LOG_EVERY = 60.0

@@ -21,6 +21,7 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
+from threading import get_ident
 from types import CoroutineType
 from typing import Any, Protocol
 
@@ -31,9 +32,11 @@ from schedule_zero.runtime.actor import UNHANDLED
 from schedule_zero.runtime.cell import ACTIVE, HELD, IDLE, Cell
 from schedule_zero.runtime.clock import Clock
 from schedule_zero.runtime.control import Begun, Control
+from schedule_zero.runtime.errors import NodeError
 from schedule_zero.runtime.mailbox import admit
 from schedule_zero.runtime.monitors import Down
 from schedule_zero.runtime.pending import Pending
+from schedule_zero.runtime.variables import open_variables
 
 _logger = logging.getLogger("schedule_zero.actors")
 
@@ -97,13 +100,21 @@ class Dispatcher:
         self._start_soon = start_soon
         self._clock = clock
         self._ready: ReadyQueue = deque() if ready is None else ready
+        self._thread = 0
+        self._token: trio.lowlevel.TrioToken | None = None
         self._owner: Runner | None = None
         self._spare: list[Runner] = []
         self._quantum = 1
         self._asks = 0
 
+    def enter(self) -> None:
+        """This thread is the node's; no other may wake it."""
+        self._thread, self._token = get_ident(), trio.lowlevel.current_trio_token()
+
+    @trio.lowlevel.enable_ki_protection
     def schedule(self, cell: Cell) -> None:
         """Queue a cell for a turn, and see that some runner takes it."""
+        cell.phase = ACTIVE
         self._ready.append(cell)
         if self._owner is None:
             self._wake()
@@ -113,11 +124,11 @@ class Dispatcher:
         if cell.senders:
             admit(cell)
         if cell.system:
-            self._requeue(cell)
+            self.schedule(cell)
         elif cell.actor is None:
             cell.phase = HELD
         elif cell.mailbox:
-            self._requeue(cell)
+            self.schedule(cell)
         else:
             cell.phase = IDLE
 
@@ -125,7 +136,7 @@ class Dispatcher:
     def handle_now(self, cell: Cell, message: object, pending: Pending) -> None:
         """Let an idle cell with a `def` receiver handle one message on the caller's stack."""
         cell.phase = ACTIVE
-        cell.variables.run(self._handle_here, cell, message, pending)
+        (cell.variables or open_variables(cell)).run(self._handle_here, cell, message, pending)
 
     def _handle_here(self, cell: Cell, message: object, pending: Pending) -> None:
         cell.origin = pending
@@ -163,11 +174,12 @@ class Dispatcher:
         self._asks = 0
         return True
 
-    def _requeue(self, cell: Cell) -> None:
-        cell.phase = ACTIVE
-        self.schedule(cell)
-
     def _wake(self) -> None:
+        if get_ident() != self._thread and self._token is not None:
+            self._token.run_sync_soon(self._wake_if_needed)
+            raise NodeError(
+                "an actor was told something from another thread: use `node.call_from_thread`"
+            )
         if self._spare:
             runner = self._spare.pop()
             self._owner = runner
@@ -203,6 +215,10 @@ class Dispatcher:
                 if self._owner is runner:
                     self._give_up_queue()
 
+    def _wake_if_needed(self) -> None:
+        if self._owner is None and self._ready:
+            self._wake()
+
     def _unspare(self, runner: Runner) -> trio.lowlevel.Abort:
         self._spare.remove(runner)
         return trio.lowlevel.Abort.SUCCEEDED
@@ -224,7 +240,7 @@ class Dispatcher:
             if not ready:
                 break
             cell = ready.popleft()
-            blocked = cell.variables.run(self._drain, cell, quantum)
+            blocked = (cell.variables or open_variables(cell)).run(self._drain, cell, quantum)
             if blocked is not None:
                 return blocked
             until_read -= 1
@@ -272,7 +288,10 @@ class Dispatcher:
             self._answer(cell, message, result)
             if cell.system:
                 break
-        self.settle(cell)
+        if mailbox or cell.system or cell.senders or cell.actor is None:
+            self.settle(cell)
+        else:
+            cell.phase = IDLE  # what `settle` would say, without the call
         return None
 
     def _handle_system(self, cell: Cell) -> Blocked | None:
@@ -332,7 +351,7 @@ class Dispatcher:
         runner.message = blocked.message
         cell.busy_since = self._clock.monotonic()
         try:
-            result = await _drive(cell.variables, blocked.coro, blocked.trap)
+            result = await _drive(open_variables(cell), blocked.coro, blocked.trap)
         except Exception as error:
             if cell.runner is not runner:
                 return  # abandoned: the actor has gone on without it

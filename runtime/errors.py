@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from schedule_zero.runtime.reason import text_of
 from schedule_zero.transports import ScheduleZeroError
 
@@ -52,6 +54,23 @@ class LinkedActorEnded(ActorError):
         super().__init__(f"linked actor {path!r} ended: {reason}")
         self.path = path
         self.reason = reason
+
+
+class ProcessFailed(ActorError):
+    """The process of a `NodeProcess` could not be run, or ended; `why` says how."""
+
+    code = "process-failed"
+
+    def __init__(self, program: Sequence[str], why: str) -> None:
+        super().__init__(f"process {' '.join(program)!r}: {why}")
+        self.program = tuple(program)
+        self.why = why
+
+
+class RemoteFailure(ActorError):
+    """What failed on another node, as text."""
+
+    code = "remote-failure"
 
 
 class StashFull(ActorError):
@@ -158,6 +177,43 @@ class UnhandledMessage(NotDelivered):
         )
 
 
+class CannotEncode(NotDelivered):
+    """A value cannot cross the network: `value_type` is neither a `@message` nor plain data."""
+
+    code = "cannot-encode"
+
+    def __init__(
+        self, value_type: type, why: str, target: str = "", message: object = None
+    ) -> None:
+        name = f"{value_type.__module__}.{value_type.__qualname__}"
+        super().__init__(f"{name} cannot cross the network: {why}", target, message)
+        self.value_type = value_type
+        self.why = why
+
+
+class MessageRefused(NotDelivered):
+    """The other node did not accept the message: it does not know its type, or a field is wrong."""
+
+    code = "message-refused"
+
+    def __init__(self, target: str, message: object, why: str) -> None:
+        super().__init__(
+            f"the node of {target!r} refused {type(message).__name__}: {why}", target, message
+        )
+        self.why = why
+
+
+class BadMessage(ScheduleZeroError):
+    """Bytes from another node that are no message of the type `name` they claim."""
+
+    code = "bad-message"
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+        self.name = name
+        self.why = why
+
+
 class Unanswered(DeliveryError):
     """No answer came. The message may have been handled: repeat it only if that is harmless."""
 
@@ -176,6 +232,20 @@ class AskTimeout(Unanswered, TimeoutError):
             message,
         )
         self.timeout = timeout
+
+
+class NodeUnreachable(Unanswered):
+    """There is no session with the actor's node, or it ended before the answer came."""
+
+    code = "node-unreachable"
+
+    def __init__(self, target: str, message: object, why: str) -> None:
+        super().__init__(
+            f"{target!r} cannot be reached ({why}); {type(message).__name__} is unanswered",
+            target,
+            message,
+        )
+        self.why = why
 
 
 class ActorFailed(DeliveryError):
@@ -221,3 +291,4 @@ class NoSuchActor(NodeError, LookupError):
         names = ", ".join(known) or "none"
         super().__init__(f"no actor {path!r} on this node; its siblings are: {names}")
         self.path = path
+        self.known = known

@@ -12,6 +12,8 @@ from schedule_zero.runtime.control import Control
 from schedule_zero.runtime.errors import ActorError
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.ref import ActorRef
+from schedule_zero.runtime.remote import RemoteActor
+from schedule_zero.runtime.stream import Stream
 
 if TYPE_CHECKING:
     from schedule_zero.runtime.cell import Cell
@@ -83,7 +85,8 @@ def get_state(ref: ActorRef) -> dict[str, Any]:
 async def suspend(ref: ActorRef) -> None:
     """Let an actor handle no message until `resume`; what comes waits in its mailbox.
 
-    Returns when the message being handled is done. It can be stopped meanwhile.
+    Returns when the message being handled is done. It can be stopped meanwhile. Raises `ActorError`
+    when it does not run, or ends before it could be suspended.
     """
     cell, done = _cell(ref), Pending()
 
@@ -94,7 +97,7 @@ async def suspend(ref: ActorRef) -> None:
 
     if cell.state != "running":
         raise ActorError(f"actor {ref.path!r} is {cell.state}: only a running one is suspended")
-    cell.post(Control(perform))
+    cell.post(Control(perform, done))
     await done.wait()
 
 
@@ -112,30 +115,45 @@ def resume(ref: ActorRef) -> None:
 def trace(ref: ActorRef, listener: Callable[[Traced], object]) -> Callable[[], None]:
     """Call `listener` before each message that this actor handles; returns what ends it.
 
-    It costs nothing when it is off. It outlives restarts.
+    It costs nothing when it is off. It outlives restarts. A listener that raises is logged.
     """
     cell = _cell(ref)
-    plain = cell.spec.actor.receivers
+    if not isinstance(cell.receivers, _TracedReceivers):
+        cell.receivers, cell.direct = _TracedReceivers(cell), frozenset()
+    traced = cell.receivers
+    unsubscribe = traced.listeners.subscribe(listener)
 
-    def traced(receiver: Receiver) -> Receiver:
+    def end() -> None:
+        unsubscribe()
+        if not traced.listeners and cell.receivers is traced:
+            cell.receivers, cell.direct = cell.spec.actor.receivers, cell.spec.actor.direct
+
+    return end
+
+
+class _TracedReceivers(Receivers):
+    """An actor's receivers, each of which tells the listeners first."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self.listeners: Stream[Traced] = Stream()
+
+    def __missing__(self, message_class: type) -> Receiver:
+        cell, receiver = self._cell, self._cell.spec.actor.receivers[message_class]
+
         def receive(actor: Any, message: object) -> object:
             origin = cell.origin
             sender = origin.sender if isinstance(origin, Pending) else origin
-            listener(Traced(cell.path, message, "" if sender is None else sender.path))
+            self.listeners.publish(
+                Traced(cell.path, message, "" if sender is None else sender.path)
+            )
             return receiver(actor, message)
 
         return receive
 
-    class TracedReceivers(Receivers):
-        def __missing__(self, message_class: type) -> Receiver:
-            return traced(plain[message_class])
-
-    def end() -> None:
-        cell.receivers, cell.direct = plain, cell.spec.actor.direct
-
-    cell.receivers, cell.direct = TracedReceivers(), frozenset()
-    return end
-
 
 def _cell(ref: ActorRef) -> Cell:
-    return ref._cell
+    cell = ref._cell
+    if isinstance(cell, RemoteActor):
+        raise ActorError(f"actor {ref.path!r} lives on another node: look at it there")
+    return cell

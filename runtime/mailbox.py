@@ -7,6 +7,7 @@ A mailbox is a deque of `(message, origin)`, or a `PriorityMailbox` for an actor
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from schedule_zero.runtime.cell import Cell
 
 Mail = tuple[Any, Any]
+
+_logger = logging.getLogger("schedule_zero.actors")
 
 
 class Mailbox(Protocol):
@@ -52,16 +55,32 @@ class PriorityMailbox:
     def append(self, mail: Mail, /) -> None:
         """Put mail behind all of its priority."""
         self._last += 1
-        heapq.heappush(self._heap, (-self._priority(mail[0]), self._last, mail))
+        heapq.heappush(self._heap, (-self._urgency(mail), self._last, mail))
 
     def appendleft(self, mail: Mail, /) -> None:
         """Put mail before all of its priority."""
         self._first -= 1
-        heapq.heappush(self._heap, (-self._priority(mail[0]), self._first, mail))
+        heapq.heappush(self._heap, (-self._urgency(mail), self._first, mail))
 
     def popleft(self) -> Mail:
         """Take the next mail."""
         return heapq.heappop(self._heap)[2]
+
+    def drop(self) -> Mail:
+        """Take out the oldest of the lowest priority."""
+        least = max(entry[0] for entry in self._heap)
+        entry = min(entry for entry in self._heap if entry[0] == least)
+        self._heap.remove(entry)
+        heapq.heapify(self._heap)
+        return entry[2]
+
+    def _urgency(self, mail: Mail) -> float:
+        """What the class says; 0 when it cannot say, as `tell` never raises."""
+        try:
+            return float(self._priority(mail[0]))
+        except Exception:
+            _logger.exception("the priority of a %s failed", type(mail[0]).__name__)
+            return 0.0
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -83,8 +102,10 @@ def overflow(cell: Cell, message: object, origin: Any) -> None:
     elif cell.spec.overflow == "drop_newest":
         undelivered.dropped(cell, message, origin)
     else:
-        undelivered.dropped(cell, *cell.mailbox.popleft())
         cell.mailbox.append((message, origin))
+        mailbox = cell.mailbox
+        oldest = mailbox.drop() if isinstance(mailbox, PriorityMailbox) else mailbox.popleft()
+        undelivered.dropped(cell, *oldest)
 
 
 @frozen
@@ -98,15 +119,21 @@ class Sender:
 
 async def send(cell: Cell, message: object, origin: Any) -> None:
     """Deliver when there is room. Raises `ActorStopped` when there will be none."""
-    if cell.is_stopped:
-        raise ActorStopped(cell.path, message)
-    if not cell.senders and (not cell.capacity or len(cell.mailbox) < cell.capacity):
-        cell.deliver(message, origin)
-        return
     sender = Sender(message, origin, Pending())
-    cell.senders = cell.senders or deque()
-    cell.senders.append(sender)
+    wait_in_line(cell, sender)
     await sender.admitted.wait()
+
+
+def wait_in_line(cell: Cell, sender: Sender) -> None:
+    """Deliver when there is room, now or later, and say so to the sender."""
+    if cell.is_stopped:
+        sender.admitted.reject(ActorStopped(cell.path, sender.message))
+    elif not cell.senders and (not cell.capacity or len(cell.mailbox) < cell.capacity):
+        cell.deliver(sender.message, sender.origin)
+        sender.admitted.resolve(None)
+    else:
+        cell.senders = cell.senders or deque()
+        cell.senders.append(sender)
 
 
 def admit(cell: Cell) -> None:

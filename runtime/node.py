@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import Context, copy_context
 from functools import partial
@@ -20,7 +20,10 @@ from schedule_zero.runtime.clock import Clock, SystemClock
 from schedule_zero.runtime.context import spawn
 from schedule_zero.runtime.dead_letters import DeadLetters
 from schedule_zero.runtime.dispatcher import Dispatcher
+from schedule_zero.runtime.door import Spawn
 from schedule_zero.runtime.errors import NodeError, NodeFailed, NoSuchActor
+from schedule_zero.runtime.network import Connections, Network
+from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.reason import Reason
 from schedule_zero.runtime.ref import ActorRef
 from schedule_zero.runtime.running import RunningNode, running
@@ -33,6 +36,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = 40
+_SPAWN_SECONDS = 30.0
 
 
 class Node:
@@ -42,6 +46,11 @@ class Node:
     `StartFailed` when one does not start; leaving stops all in reverse order. When the root gives
     up, the body is cancelled and leaving raises `NodeFailed`.
 
+    `listen` are endpoints on which other nodes are awaited, `peers` those of other nodes, as
+    `endpoint` or, where keys are in use, `name@endpoint`; `network` has all else of how they speak.
+    `incarnation` numbers the lives of a node of this name and must grow; the wall clock's
+    microseconds unless given.
+
     `clock`, `random` and `threads` (how many blocking calls at once, 0 for in place) are seams
     for tests.
 
@@ -49,6 +58,10 @@ class Node:
 
         async with Node("a", supervisor(child("account", Account))) as node:
             node.ref("account").tell(Deposit(5))
+
+        async with Node("b", peers=["tcp://127.0.0.1:7401"]) as node:
+            account = await node.lookup("account", on="a")
+            account.tell(Deposit(5))
     """
 
     def __init__(
@@ -56,6 +69,10 @@ class Node:
         name: str,
         spec: SupervisorSpec | None = None,
         *,
+        listen: Sequence[str] = (),
+        peers: Sequence[str] = (),
+        network: Network | None = None,
+        incarnation: int | None = None,
         clock: Clock | None = None,
         random: Chance | None = None,
         threads: int = _THREADS,
@@ -63,6 +80,7 @@ class Node:
         self.name = name
         self.clock: Clock = clock or SystemClock()
         self.random = random or Chance()
+        self.incarnation = incarnation or int(self.clock.now().timestamp() * 1_000_000)
         self.timers = Timers(self.clock)
         self.dead_letters = DeadLetters(self.clock)
         self.events: Stream[Restarted] = Stream()
@@ -77,6 +95,12 @@ class Node:
         self._is_stopping = False
         self._is_over = False
         self._token: trio.lowlevel.TrioToken | None = None
+        has_network = bool(listen or peers or network)
+        self._connections = (
+            Connections(self, network or Network(), _several(listen), _several(peers))
+            if has_network
+            else None
+        )
 
     async def __aenter__(self) -> Node:
         self._running = self._run()
@@ -96,6 +120,7 @@ class Node:
         """The node's life: all its tasks, the root's start, the body, the root's stop."""
         self.variables = copy_context()
         self._token = trio.lowlevel.current_trio_token()
+        self.dispatcher.enter()
         self._threads = trio.CapacityLimiter(max(1, self._thread_count))
         left: BaseException | None = None
         has_started = False
@@ -104,6 +129,7 @@ class Node:
             self._root = Cell(self, None, child("root", Supervisor, self._spec), "root")
             try:
                 with self._body:
+                    await self._connect()
                     self._root.start()
                     await self._root.wait_started()
                     has_started = True
@@ -115,6 +141,7 @@ class Node:
                 with trio.CancelScope(shield=True):
                     if not self._nursery.cancel_scope.cancel_called:  # else actors cannot run
                         await self._root.order_stop("finish").wait()
+                        await self._disconnect()
             finally:  # a second KeyboardInterrupt ends the wait
                 self._is_over = True
                 for scope in list(self._scopes):
@@ -127,6 +154,16 @@ class Node:
             raise NodeFailed(
                 f"node {self.name!r} stopped: its root supervisor gave up: {self._failure}"
             ) from self._failure.error
+
+    async def _connect(self) -> None:
+        if self._connections is not None:
+            started = Pending()
+            self.start_soon(self._connections.run, started, name=f"{self.name} network")
+            await started.wait()
+
+    async def _disconnect(self) -> None:
+        if self._connections is not None:
+            await self._connections.leave()
 
     # What its actors and its users share
 
@@ -142,6 +179,48 @@ class Node:
                 raise NoSuchActor(path, sorted(cell.children))
             cell = below
         return cell.ref
+
+    async def lookup(self, path: str, on: str, timeout: float = 5.0) -> ActorRef:
+        """The actor at a path of another node, once there is a session with it.
+
+        Raises `NoSuchActor`, and `NodeUnreachable` when there is no session within `timeout`
+        seconds.
+
+        Example::
+
+            registry = await node.lookup("registry", on="b")
+        """
+        if on == self.name:
+            return self.ref(path)
+        return await self.network.lookup(path, on, timeout)
+
+    async def spawn_on(
+        self, on: str, under: str, offer: str, /, name: str, *args: Any, **kwargs: Any
+    ) -> ActorRef:
+        """Start an actor on another node, under its supervisor at the path `under`.
+
+        `offer` names a class that the other node offers (`Network(offers={...})`), `name` will be
+        the child's. The arguments have to be plain data, messages or refs. Raises `MessageRefused`
+        when it is not offered, `NodeUnreachable`, and `ActorFailed` with what went wrong there.
+
+        Example::
+
+            worker = await node.spawn_on("b", "workers", "worker", "w-1", queue="mail")
+        """
+        order = Spawn(under, offer, name, list(args), kwargs)
+        return await self.network.at_door(order, on, _SPAWN_SECONDS)
+
+    @property
+    def has_network(self) -> bool:
+        """Whether it can have sessions with other nodes."""
+        return self._connections is not None
+
+    @property
+    def network(self) -> Connections:
+        """The node's sessions with others. Raises `NodeError` where it has no network."""
+        if self._connections is None:
+            raise NodeError(f"node {self.name!r} has no network: give it `listen` or `peers`")
+        return self._connections
 
     async def spawn(self, what: type[Actor] | ChildSpec, /, *args: Any, **kwargs: Any) -> ActorRef:
         """Start an actor at the top of the tree and wait until it has started.
@@ -273,10 +352,13 @@ class Node:
         return f"{actor.__name__.lower()}-{self._names}"
 
     def root_ended(self, reason: Reason) -> None:
-        """The root has ended: unless it was told to, the node has failed."""
+        """The root has ended: the node ends, and has failed unless the root ended in order.
+
+        It does so when its `auto_shutdown` says that the work is done.
+        """
         if not self._is_stopping:
-            self._failure = reason
-            self._body.cancel()
+            self._failure = reason if reason.is_abnormal else None
+            self.stop()
 
     @property
     def root(self) -> Cell:
@@ -284,3 +366,8 @@ class Node:
         if not hasattr(self, "_root"):
             raise NodeError(f"node {self.name!r} is not running: enter it with `async with`")
         return self._root
+
+
+def _several(endpoints: Sequence[str]) -> Sequence[str]:
+    """One endpoint alone is a list of one."""
+    return [endpoints] if isinstance(endpoints, str) else endpoints

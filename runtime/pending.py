@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import trio
@@ -18,13 +19,13 @@ class Pending:
     `sender` is the asking actor's cell, or `None` for an asker outside any actor.
     """
 
-    __slots__ = ("_error", "_task", "_value", "sender")
+    __slots__ = ("_error", "_value", "_waiter", "sender")
 
     def __init__(self, sender: Cell | None = None) -> None:
         self.sender = sender
         self._value: object = _UNSET
         self._error: BaseException | None = None
-        self._task: trio.lowlevel.Task | None = None
+        self._waiter: trio.lowlevel.Task | Callable[[Pending], None] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -36,9 +37,12 @@ class Pending:
         if self._value is not _UNSET:
             return False
         self._value = value
-        if self._task is not None:
-            task, self._task = self._task, None
-            trio.lowlevel.reschedule(task)
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            if isinstance(waiter, trio.lowlevel.Task):
+                trio.lowlevel.reschedule(waiter)
+            else:
+                waiter(self)
         return True
 
     def reject(self, error: BaseException) -> bool:
@@ -51,7 +55,7 @@ class Pending:
     async def wait(self) -> object:
         """The answer; raises the error of `reject`. Cancelling the wait drops the answer."""
         if self._value is _UNSET:
-            self._task = trio.lowlevel.current_task()
+            self._waiter = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abort)
         return self.result()
 
@@ -64,7 +68,16 @@ class Pending:
                 self._error = None  # no cycle: traceback -> frame -> self -> error
         return self._value
 
+    def when_done(self, call: Callable[[Pending], None]) -> None:
+        """Call this once the answer is in, in place of a task that waits."""
+        self._waiter = call
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error of `reject`."""
+        return self._error
+
     def _abort(self, _: object) -> trio.lowlevel.Abort:
-        self._task = None
+        self._waiter = None
         self._value = None
         return trio.lowlevel.Abort.SUCCEEDED

@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrs import field, frozen
 
-Kind = Literal["normal", "shutdown", "killed", "failed", "noproc"]
+Kind = Literal["normal", "shutdown", "killed", "failed", "noproc", "noconnection"]
 
 
 def text_of(error: BaseException) -> str:
@@ -23,7 +23,7 @@ class Reason:
 
     `normal`: it stopped of its own accord. `shutdown`: its parent or the node stopped it.
     `killed`: it did not stop in time. `failed`: it raised (`error`). `noproc`: it was dead before
-    it was asked about.
+    it was asked about. `noconnection`: the session with its node ended, and it may be alive.
     """
 
     kind: Kind
@@ -44,3 +44,4 @@ NORMAL = Reason("normal")
 SHUTDOWN = Reason("shutdown")
 KILLED = Reason("killed")
 NOPROC = Reason("noproc")
+NOCONNECTION = Reason("noconnection")

@@ -14,6 +14,7 @@ from schedule_zero.runtime.pending import Pending
 
 if TYPE_CHECKING:
     from schedule_zero.runtime.cell import Cell
+    from schedule_zero.runtime.remote import Target
 
 T = TypeVar("T")
 
@@ -26,12 +27,15 @@ class ActorRef:
 
     __slots__ = ("_cell",)
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Target) -> None:
         self._cell = cell
 
     @property
     def path(self) -> str:
-        """Where the actor stands in its node's tree, such as `"handlers/backup"`."""
+        """Where the actor stands in its node's tree, such as `"handlers/backup"`.
+
+        That of an actor of another node ends with the node's name: `"registry@b"`.
+        """
         return self._cell.path
 
     @property
@@ -49,7 +53,7 @@ class ActorRef:
         if len(mailbox) < cell.capacity:
             mailbox.append((message, current_cell.get()))
             if not cell.phase:
-                cell.schedule()
+                cell.node.dispatcher.schedule(cell)
         else:
             cell.deliver(message, current_cell.get())
 
@@ -87,9 +91,14 @@ class ActorRef:
     async def send(self, message: object) -> None:
         """Send, waiting for room in the mailbox. Raises `ActorStopped` when there will be none.
 
-        Who waits is let in in order. Cancelled while it waits, the message is not sent.
+        Who waits is let in in order. Cancelled while it waits, the message is not sent; to an actor
+        of another node it may have been. Raises `NodeUnreachable` as well for one of those.
         """
-        await send(self._cell, message, current_cell.get())
+        target = self._cell
+        if target.is_remote:
+            await target.send(message, current_cell.get())
+        else:
+            await send(target, message, current_cell.get())
 
     def stop(self) -> None:
         """Ask the actor to stop after its current message.

@@ -276,3 +276,38 @@ async def test_the_stash_is_bounded() -> None:
 def test_an_unknown_overflow_is_refused() -> None:
     with pytest.raises(BadChildSpec, match="overflow='drop'"):
         child("keeper", Keeper).options(overflow="drop")  # type: ignore[arg-type]
+
+
+async def test_a_full_mailbox_with_priorities_drops_the_oldest_of_the_least_urgent() -> None:
+    class Urgent(Keeper):
+        @staticmethod
+        def priority(msg: object) -> float:
+            return float(msg.number % 10) if isinstance(msg, Note) else 0.0
+
+    gate = trio.Event()
+    spec = child("k", Urgent, gate).options(capacity=3, overflow="drop_oldest")
+    async with Node("n", supervisor(spec)) as node:
+        ref = node.ref("k")
+        ref.tell(Hold())
+        await trio.testing.wait_all_tasks_blocked()
+        for number in (9, 1, 11, 5, 0):
+            ref.tell(Note(number))
+        dropped = [letter.message for letter in node.dead_letters.recent]
+        gate.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert await ref.ask(Notes()) == [9, 5, 11]
+    assert dropped == [Note(1), Note(0)]
+
+
+async def test_a_priority_that_raises_is_logged_and_the_message_handled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Faulty(Keeper):
+        @staticmethod
+        def priority(msg: object) -> float:
+            return 1 / 0
+
+    async with Node("n", supervisor(child("k", Faulty, trio.Event()))) as node:
+        node.ref("k").tell(Note(1))
+        assert await node.ref("k").ask(Notes()) == [1]
+    assert "the priority of a Note failed" in caplog.text

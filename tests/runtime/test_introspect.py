@@ -171,3 +171,44 @@ async def test_the_watchdog_reports_who_keeps_the_loop() -> None:
     assert len(watchdog.reports) == 1
     assert "actor 'hog'" in watchdog.reports[0]
     assert "time.sleep(msg.seconds)" in watchdog.reports[0]
+
+
+async def test_suspending_an_actor_that_is_killed_first_fails() -> None:
+    async with Node("n", supervisor(child("sum", Sum).options(shutdown="kill"))) as node:
+        ref = node.ref("sum")
+        ref.tell(Nap(1000.0))
+        await trio.testing.wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+
+            async def suspending() -> None:
+                with pytest.raises(ActorError, match="ended meanwhile"):
+                    await suspend(ref)
+
+            nursery.start_soon(suspending)
+            await trio.testing.wait_all_tasks_blocked()
+            node.stop()
+
+
+async def test_two_traces_of_one_actor_end_one_by_one() -> None:
+    first, second = list[object](), list[object]()
+    async with Node("n", supervisor(child("sum", Sum))) as node:
+        ref = node.ref("sum")
+        end_first = trace(ref, lambda traced: first.append(traced.message))
+        end_second = trace(ref, lambda traced: second.append(traced.message))
+        await ref.ask(Add(1))
+        end_first()
+        end_first()
+        await ref.ask(Add(2))
+        end_second()
+        await ref.ask(Add(3))
+    assert first == [Add(1)]
+    assert second == [Add(1), Add(2)]
+
+
+async def test_a_trace_whose_listener_raises_harms_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Node("n", supervisor(child("sum", Sum))) as node:
+        trace(node.ref("sum"), lambda traced: 1 / 0)
+        assert await node.ref("sum").ask(Add(1)) == 1
+    assert "a listener failed" in caplog.text

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 import trio
 
-from schedule_zero.runtime import Actor, ActorRef, Node, Reason, child, handles, message, supervisor
+from schedule_zero.runtime import (
+    Actor,
+    ActorRef,
+    Node,
+    Reason,
+    child,
+    handles,
+    message,
+    resume,
+    supervisor,
+    suspend,
+)
 
 
 @message
@@ -159,3 +170,17 @@ async def test_a_restarted_actor_is_no_longer_linked() -> None:
         a.tell(Fail())
         await trio.testing.wait_all_tasks_blocked()
         assert [path for path, _ in ends] == ["a", "b", "a"]
+
+
+async def test_an_actor_that_is_suspended_can_be_linked_to() -> None:
+    ends: list[tuple[str, str]] = []
+    async with Node("n") as node:
+        one, other = await node.spawn(Partner, ends), await node.spawn(Partner, ends)
+        await suspend(other)
+        one.tell(Join(other))
+        await trio.testing.wait_all_tasks_blocked()
+        assert not one.is_stopped
+        resume(other)
+        other.tell(Fail())
+        await trio.testing.wait_all_tasks_blocked()
+        assert one.is_stopped

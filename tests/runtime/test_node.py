@@ -198,3 +198,12 @@ def test_a_name_that_is_no_word_is_refused(name: str) -> None:
 def test_an_impossible_spec_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(BadChildSpec, match=next(iter(options))):
         supervisor(child("a", Recorder, []), **options)  # type: ignore[arg-type]
+
+
+async def test_a_node_whose_work_is_done_ends_in_order() -> None:
+    work = child("work", Recorder, []).options(restart="temporary", significant=True)
+    node = Node("n", supervisor(work, auto_shutdown="all_significant"))
+    async with node:
+        node.ref("work").stop()
+        await trio.sleep_forever()
+    assert node.is_stopping

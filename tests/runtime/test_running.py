@@ -107,3 +107,12 @@ async def test_a_thread_of_a_trio_program_calls_into_its_node() -> None:
 def test_a_node_that_does_not_run_refuses_calls() -> None:
     with pytest.raises(NodeError, match="does not run"):
         Node("n").call_from_thread(print)
+
+
+async def test_a_tell_from_another_thread_is_refused_and_harms_nobody() -> None:
+    async with Node("n", supervisor(child("sum", Sum))) as node:
+        ref = node.ref("sum")
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(NodeError, match="call_from_thread"):
+            await trio.to_thread.run_sync(ref.tell, Add(1))
+        assert await ref.ask(Add(1)) in (1, 2)
