@@ -28,6 +28,7 @@ from schedule_zero.actors.web import Reads, Web, check_installed, new_token
 from schedule_zero.runtime import (
     Backoff,
     Clock,
+    Network,
     Node,
     Supervisor,
     SupervisorSpec,
@@ -35,6 +36,7 @@ from schedule_zero.runtime import (
     child,
     supervisor,
 )
+from schedule_zero.transports import read_allowed, read_keys
 
 
 @frozen
@@ -71,7 +73,17 @@ def open_node(settings: Settings, clock: Clock | None = None) -> Iterator[tuple[
             owner = f"{settings.name}@{store.begin_life(settings.name)}"
             spec = components(handlers, StoreAccess(store), owner, now, site)
             with _node_file(settings, site):
-                yield Node(settings.name, spec, clock=clock), site
+                yield (
+                    Node(
+                        settings.name,
+                        spec,
+                        clock=clock,
+                        listen=settings.listen,
+                        peers=settings.peers,
+                        network=_network(settings),
+                    ),
+                    site,
+                )
         finally:
             store.close()
     finally:
@@ -122,6 +134,14 @@ def declared_schedules(cls: type[Handler], now: datetime) -> list[Schedule]:
         )
         for method, declared in cls.declared()
     ]
+
+
+def _network(settings: Settings) -> Network | None:
+    """How the node speaks with others, if it does."""
+    if settings.keys is None:
+        return Network(settings.cluster) if settings.listen or settings.peers else None
+    keys = read_keys(settings.keys)
+    return Network(settings.cluster, keys=keys, allowed=read_allowed(settings.keys.parent))
 
 
 def _refuse_twins(declared: Iterable[Sequence[Schedule]]) -> None:

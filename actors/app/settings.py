@@ -12,7 +12,9 @@ class Settings:
     """The operator's choices for one node.
 
     `data` is the folder for the database and the node's own file; `database` overrides the
-    database in it (`memory`, a path, or an SQLite URL).
+    database in it (`memory`, a path, or an SQLite URL). `listen` and `peers` are endpoints of this
+    and of other nodes; beyond loopback they need `keys`, this node's key file, whose folder holds
+    the public keys of the nodes that are allowed.
     """
 
     modules: tuple[str, ...] = ()
@@ -22,6 +24,10 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8888
     web: bool = True
+    listen: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    keys: Path | None = None
+    cluster: str = ""
 
     @property
     def database_url(self) -> str:

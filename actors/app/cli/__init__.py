@@ -26,6 +26,8 @@ def build() -> App:
         version=lambda: version("schedule-zero"),
     )
     app.command(f"{_HERE}.run:run", name="run")
+    app.command(f"{_HERE}.cluster:cluster", name="cluster")
+    app.command(f"{_HERE}.keygen:keygen", name="keygen")
     app.command(f"{_HERE}.status:status", name="status")
     app.command(f"{_HERE}.runs:runs", name="runs")
     app.command(f"{_HERE}.call:call", name="call")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,9 +12,7 @@ from cyclopts import Parameter
 
 from schedule_zero.actors.app.components import Site, open_node
 from schedule_zero.actors.app.settings import Settings
-from schedule_zero.runtime import Node, NodeError, NodeFailed, StartFailed, Watchdog
-
-EXIT_FORCED = 130
+from schedule_zero.runtime import Node, serve
 
 
 def run(
@@ -28,6 +23,10 @@ def run(
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(validator=lambda _, port: _check_port(port))] = 8888,
     web: bool = True,
+    listen: tuple[str, ...] = (),
+    peer: tuple[str, ...] = (),
+    keys: Path | None = None,
+    cluster: str = "",
     log_level: Literal["debug", "info", "warning", "error"] = "info",
 ) -> int:
     """Run a node with the handlers of some modules, until Ctrl-C.
@@ -50,6 +49,16 @@ def run(
         The page's port; 0 takes a free one.
     web
         Whether to serve the page and the API.
+    listen
+        An endpoint on which other nodes are awaited, such as tcp://127.0.0.1:7401; several times
+        for several.
+    peer
+        The endpoint of another node, or name@endpoint where keys are in use; likewise.
+    keys
+        This node's key file, made by `schedule-zero keygen`; the .pub files beside it are the
+        nodes that may speak with this one. Needed beyond loopback.
+    cluster
+        Only nodes that say the same here speak with each other.
     log_level
         The least severe lines to log.
     """
@@ -58,47 +67,20 @@ def run(
     )
     for chatty in ("hypercorn", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    settings = Settings(modules, name, data, database, host, port, web)
+    settings = Settings(modules, name, data, database, host, port, web, listen, peer, keys, cluster)
     with open_node(settings) as (node, site):
-        return trio.run(_serve, node, site)
-
-
-async def _serve(node: Node, site: Site | None) -> int:
-    """The node's life as a process; returns the exit code."""
-    code = 0
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_on_signal, node, signals)
-            nursery.start_soon(Watchdog().run)
-            try:
-                async with node:
-                    _announce(node, site)
-                    await trio.sleep_forever()
-            except NodeError as error:
-                if isinstance(error, NodeFailed):
-                    logging.getLogger("schedule_zero").error("%s", error, exc_info=error)
-                    code = 1
-            except StartFailed as error:
-                logging.getLogger("schedule_zero").error("%s", error, exc_info=error)
-                code = 1
-            nursery.cancel_scope.cancel()
+        code = trio.run(serve, node, partial(_announce, node, site))
     if code == 0:
         print("stopped")
     return code
 
 
-async def _stop_on_signal(node: Node, signals: AsyncIterator[int]) -> None:
-    async for number in signals:
-        if node.is_stopping:
-            print("forced to stop: what was running is retried at the next start", file=sys.stderr)
-            os._exit(EXIT_FORCED)
-        print(f"{signal.Signals(number).name}: stopping (once more to force)", file=sys.stderr)
-        node.stop()
-
-
 def _announce(node: Node, site: Site | None) -> None:
     where = f"{site.url}?token={site.token}" if site is not None else "no page (--no-web)"
     print(f"node {node.name!r} runs: {where}", flush=True)
+    if node.has_network:
+        for endpoint in node.network.endpoints:
+            print(f"other nodes reach it at {endpoint}", flush=True)
 
 
 def _check_port(port: int) -> None:
