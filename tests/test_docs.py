@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -67,6 +68,7 @@ def run(program: str, name: str, folder: Path) -> None:
         timeout=60,
         check=False,
         cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},  # a page may use the examples
     )
     if ran.returncode != 0:
         lines = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', ran.stderr)
