@@ -4,6 +4,7 @@
 
 PYTHONS ?= 3.11 3.12 3.13
 ARGS ?=
+PEERS ?=
 
 # $(call environment,FOLDER,EXTRA): made with the newest of our Pythons that is found.
 environment = sh .ci/env $(1) $(2) 3.13 3.12 3.11 any || { [ $$? -ne 3 ] || $(NO_PYTHON) >&2; exit 2; }
@@ -29,9 +30,14 @@ check: ## lint, format, types, import rules
 	.venv-dev/bin/mypy
 	.venv-dev/bin/lint-imports
 
-bench: ## one JSON line a figure
+bench: ## one JSON line a figure (PEERS=1: beside Pykka, xoscar, Thespian and Erlang)
+ifeq ($(PEERS),)
 	@$(call environment,.venv-dev,dev)
 	@.venv-dev/bin/python tests/benchmarks/run.py $(ARGS)
+else
+	@$(call environment,.venv-bench,bench)
+	@.venv-bench/bin/python -m tests.benchmarks.side_by_side $(ARGS)
+endif
 
 docs: ## the documentation, into site/
 	@$(call environment,.venv-docs,docs)

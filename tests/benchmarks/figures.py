@@ -1,8 +1,10 @@
-"""One measured figure, and how time is taken."""
+"""One measured figure, and how time and memory are taken."""
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,3 +40,10 @@ def measure() -> Iterator[Taken]:
     begun = time.perf_counter()
     yield taken
     taken.seconds = time.perf_counter() - begun
+
+
+def resident() -> int:
+    """Bytes of memory that this operating-system process holds (Linux), garbage collected."""
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,10 +1,13 @@
-"""Local messaging: counting, ask, ring, spawn and memory of idle actors."""
+"""Local messaging, ours: counting, ring, ask, spawn, stop and the memory of idle actors.
+
+`FIGURES` is what `contest.py` names; each function takes how many, and returns a rate or megabytes.
+"""
 
 from __future__ import annotations
 
-import gc
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any
 
 import trio
 
@@ -18,13 +21,12 @@ from schedule_zero.runtime import (
     message,
     supervisor,
 )
-from tests.benchmarks.figures import Figure, measure
+from tests.benchmarks import contest
+from tests.benchmarks.figures import Figure, measure, resident
+from tests.benchmarks.fresh import measured
 
-MESSAGES = 200_000
-TRIPS = 50_000
 RING = 100
-HOPS = 200_000
-ACTORS = 20_000
+BLOCK = 1_000
 
 
 @message
@@ -37,6 +39,13 @@ class Add:
 @message
 class Total(Request[int]):
     """The counter's total."""
+
+
+@message
+class Times(Request[float]):
+    """Do something so many times: how much of it a second, or the megabytes that it took."""
+
+    count: int
 
 
 class Counter(Actor):
@@ -69,8 +78,23 @@ class AsyncCounter(Actor):
         return self.total
 
 
-class Member(Actor):
-    """Passes a number on, one less, until it is zero."""
+class Asker(Actor):
+    """Asks another actor, which is idle each time, for its total."""
+
+    def __init__(self, asked: ActorRef) -> None:
+        self.asked = asked
+
+    @handles
+    async def run(self, msg: Times) -> float:
+        asked, question = self.asked, Total()
+        with measure() as taken:
+            for _ in range(msg.count):
+                await asked.ask(question)
+        return msg.count / taken.seconds
+
+
+class Joined(Actor):
+    """Stands in a ring."""
 
     def __init__(self, done: trio.Event) -> None:
         self.done = done
@@ -80,8 +104,23 @@ class Member(Actor):
     def join(self, msg: ActorRef) -> None:
         self.next = msg
 
+
+class Member(Joined):
+    """Passes a number on, one less, until it is zero."""
+
     @handles
     def hop(self, msg: int) -> None:
+        if msg and self.next is not None:
+            self.next.tell(msg - 1)
+        else:
+            self.done.set()
+
+
+class AsyncMember(Joined):
+    """The same with an `async def` handler."""
+
+    @handles
+    async def hop(self, msg: int) -> None:
         if msg and self.next is not None:
             self.next.tell(msg - 1)
         else:
@@ -91,73 +130,120 @@ class Member(Actor):
 class Idle(Actor):
     """Does nothing."""
 
+    @handles
+    def touch(self, msg: Add) -> None:
+        pass
 
-class Spawner(Actor):
-    """Spawns many from inside the tree."""
+
+class Spawning(Actor):
+    """Spawns from inside the tree."""
 
     @handles
-    def spawn(self, msg: Add) -> None:
-        for _ in range(msg.amount):
-            self.context.spawn(Idle)
+    def run(self, msg: Times) -> float:
+        with measure() as taken:
+            for _ in range(msg.count):
+                self.context.spawn(Idle)
+        return msg.count / taken.seconds
 
 
-def run() -> Iterator[Figure]:
-    """All figures of this file."""
-    for cls, label in ((Counter, "def"), (AsyncCounter, "async def")):
-        yield trio.run(_counting, cls, f"counting, {label} handler")
-        yield trio.run(_ask, cls, f"ask one by one, {label} handler")
-    yield trio.run(_ring)
-    yield from trio.run(_spawn)
+class Stopping(Actor):
+    """Spawns from inside the tree, and stops them all."""
+
+    @handles
+    async def run(self, msg: Times) -> float:
+        cell = self.context._cell
+        with measure() as taken:
+            for ref in [self.context.spawn(Idle) for _ in range(msg.count)]:
+                ref.stop()
+            while cell.children:
+                await trio.lowlevel.checkpoint()
+        return msg.count / taken.seconds
 
 
-async def _counting(cls: type[Actor], name: str) -> Figure:
-    spec = supervisor(child("counter", cls).options(capacity=MESSAGES + 1))
+class Keeping(Actor):
+    """Spawns from inside the tree, and looks at what that took; `told` tells each once."""
+
+    def __init__(self, *, told: bool) -> None:
+        self.told = told
+
+    @handles
+    async def run(self, msg: Times) -> float:
+        one, before = Add(1), resident()
+        for _ in range(msg.count):
+            ref = self.context.spawn(Idle)
+            if self.told:
+                ref.tell(one)
+        last = self.context.spawn(Counter)
+        await last.ask(Total())
+        return (resident() - before) / 1e6
+
+
+async def _counting(cls: type[Actor], block: int, count: int) -> float:
+    """The sender lets others run after each block, so that the mailbox stays short."""
+    spec = supervisor(child("counter", cls).options(capacity=count + 1))
     async with Node("bench", spec) as node:
         counter, one = node.ref("counter"), Add(1)
         with measure() as taken:
-            for _ in range(MESSAGES):
-                counter.tell(one)
-            assert await counter.ask(Total(), timeout=60) == MESSAGES
-    return Figure(name, MESSAGES / taken.seconds, "messages/s")
+            for start in range(0, count, block):
+                for _ in range(min(block, count - start)):
+                    counter.tell(one)
+                await trio.lowlevel.checkpoint()
+            assert await counter.ask(Total(), timeout=60) == count
+    return count / taken.seconds
 
 
-async def _ask(cls: type[Actor], name: str) -> Figure:
-    async with Node("bench", supervisor(child("counter", cls))) as node:
-        counter, question = node.ref("counter"), Total()
-        with measure() as taken:
-            for _ in range(TRIPS):
-                await counter.ask(question)
-    return Figure(name, TRIPS / taken.seconds, "trips/s")
+async def _burst(count: int) -> float:
+    return await _counting(Counter, count, count)
 
 
-async def _ring() -> Figure:
+async def _ring(cls: type[Joined], hops: int) -> float:
     done = trio.Event()
     async with Node("bench") as node:
-        members = [await node.spawn(Member, done) for _ in range(RING)]
+        members = [await node.spawn(cls, done) for _ in range(RING)]
         for member, following in zip(members, members[1:] + members[:1], strict=True):
             member.tell(following)
         with measure() as taken:
-            members[0].tell(HOPS)
+            members[0].tell(hops)
             await done.wait()
-    return Figure(f"ring of {RING}", HOPS / taken.seconds, "hops/s")
+    return hops / taken.seconds
 
 
-async def _spawn() -> list[Figure]:
-    async with Node("bench", supervisor(child("spawner", Spawner))) as node:
-        gc.collect()
-        before = _resident()
-        with measure() as taken:
-            node.ref("spawner").tell(Add(ACTORS))
-            while len(node.root.children["spawner"].children) < ACTORS:
-                await trio.lowlevel.checkpoint()
-        gc.collect()
-        each = (_resident() - before) / ACTORS
-    return [
-        Figure("spawn", ACTORS / taken.seconds, "actors/s"),
-        Figure("idle actor", each, "bytes"),
-    ]
+async def _ask(cls: type[Actor], trips: int) -> float:
+    async with Node("bench", supervisor(child("asked", cls))) as node:
+        asker = await node.spawn(Asker, node.ref("asked"))
+        return await asker.ask(Times(trips), timeout=600)
 
 
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+async def _inside(cls: type[Actor], count: int, **options: bool) -> float:
+    async with Node("bench", supervisor(child("parent", cls, **options))) as node:
+        return await node.ref("parent").ask(Times(count), timeout=600)
+
+
+def _figure(function: Callable[[int], Coroutine[Any, Any, float]]) -> Callable[[int], float]:
+    def run(count: int) -> float:
+        return trio.run(function, count)
+
+    return run
+
+
+FIGURES: dict[str, Callable[[int], float]] = {
+    "counting": _figure(partial(_counting, Counter, BLOCK)),
+    "counting, async": _figure(partial(_counting, AsyncCounter, BLOCK)),
+    "counting, burst": _figure(_burst),
+    "ring": _figure(partial(_ring, Member)),
+    "ring, async": _figure(partial(_ring, AsyncMember)),
+    "ask": _figure(partial(_ask, Counter)),
+    "ask, async": _figure(partial(_ask, AsyncCounter)),
+    "spawn": _figure(partial(_inside, Spawning)),
+    "spawn_stop": _figure(partial(_inside, Stopping)),
+    "idle": _figure(partial(_inside, Keeping, told=False)),
+    "idle, told": _figure(partial(_inside, Keeping, told=True)),
+}
+
+
+def run() -> Iterator[Figure]:
+    """Each figure once, in an operating-system process of its own."""
+    for event in contest.EVENTS:
+        for entry in event.entries:
+            if entry.peer == contest.OURS:
+                yield Figure(f"{event.name}, {entry.label}", measured(entry), event.unit)
