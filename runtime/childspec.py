@@ -101,22 +101,35 @@ class ChildSpec:
 
 @frozen
 class Backoff:
-    """Puts off the n-th restart within the window: `initial * factor ** (n - 1)` seconds, at most
-    `maximum`.
+    """Puts off the n-th restart of a row: `initial * factor ** (n - 1)` seconds, at most `maximum`.
+
+    A row ends when nothing has failed for the supervisor's `within` seconds after a restart.
+    `jitter` is how much a delay may differ from that either way, as a fraction: with it, many nodes
+    that lost the same thing do not come back at the same instant.
     """
 
     initial: float = 0.1
     factor: float = 2.0
     maximum: float = 30.0
+    jitter: float = 0.0
 
-    def delay(self, count: int) -> float:
-        """Seconds to wait before restart number `count` (1 for the first)."""
+    def __attrs_post_init__(self) -> None:
+        if not (self.initial >= 0 and self.factor >= 1 and self.maximum >= 0):
+            raise BadChildSpec(
+                f"{self}: expected initial and maximum of 0 or more, and a factor of 1 or more"
+            )
+        if not 0 <= self.jitter <= 1:
+            raise BadChildSpec(f"{self}: expected a jitter from 0 to 1")
+
+    def delay(self, count: int, draw: float = 0.5) -> float:
+        """Seconds to wait before restart number `count` of a row; `draw` is chance, 0 to 1."""
         if not self.initial:
             return 0.0
         try:
-            return min(self.initial * self.factor ** (count - 1), self.maximum)
+            delay = min(self.initial * self.factor ** (count - 1), self.maximum)
         except OverflowError:
-            return self.maximum
+            delay = self.maximum
+        return delay * (1 + self.jitter * (2 * draw - 1))
 
 
 @frozen
@@ -143,17 +156,21 @@ class SupervisorSpec:
         if twice:
             raise BadChildSpec(f"children named twice: {', '.join(twice)}; names must differ")
 
+    def check_child(self, child: ChildSpec) -> None:
+        """Raise `BadChildSpec` for a child that this supervisor cannot have."""
+        if child.significant and self.auto_shutdown == "never":
+            raise BadChildSpec(
+                f"significant child {child.name!r} with auto_shutdown='never': choose "
+                "any_significant or all_significant"
+            )
+
     def _check_combinations(self) -> None:
         if self.auto_shutdown not in _AUTO_SHUTDOWNS:
             raise BadChildSpec(
                 f"auto_shutdown={self.auto_shutdown!r}: expected one of {_AUTO_SHUTDOWNS}"
             )
-        significant = [child.name for child in self.children if child.significant]
-        if significant and self.auto_shutdown == "never":
-            raise BadChildSpec(
-                f"significant children ({', '.join(significant)}) with auto_shutdown='never': "
-                "choose any_significant or all_significant"
-            )
+        for child in self.children:
+            self.check_child(child)
         if self.strategy == "simple_one_for_one" and len(self.children) != 1:
             raise BadChildSpec(
                 f"a pool (simple_one_for_one) has one child as its template, not "

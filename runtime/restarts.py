@@ -5,8 +5,8 @@ The rules, from the supervisor page of the Erlang/OTP documentation ("Design Pri
 
 1. A permanent child is always restarted, a transient one after an abnormal end, a temporary one
    never; a temporary child that has ended, or that a sibling's restart has stopped, is forgotten.
-   A transient child that has ended normally starts again with its siblings only, so under
-   `one_for_one` it is forgotten as well.
+   A transient child that has ended normally stays known: it starts again on order, or with its
+   siblings.
 2. `one_for_one` restarts the ended child. `one_for_all` stops all others, last first, then starts
    all in order. `rest_for_one` does so with the ended child and those that follow it.
 3. A start that fails during a restart is itself a failure of that child: it counts, and is tried
@@ -15,12 +15,14 @@ The rules, from the supervisor page of the Erlang/OTP documentation ("Design Pri
    that is exactly `within` seconds old counts.
 
 5. When a significant child ends of itself and is not restarted, the supervisor ends: with
-   `any_significant` at once, with `all_significant` when no significant child is left running.
+   `any_significant` at once, with `all_significant` when no significant child is left that runs or
+   waits for its restart.
 6. Children can be added, stopped on order and forgotten at run time; a stopped child stays known,
-   unless it is temporary. A pool's children are like those of `one_for_one`.
+   unless it is temporary or of a pool. A pool forgets whoever is not restarted.
 
-Beyond OTP: with a backoff, the n-th restart within the window is put off by
-`min(initial * factor ** (n - 1), maximum)` seconds. The restart of a sibling that starts the
+Beyond OTP: with a backoff, the n-th restart of a row is put off by
+`min(initial * factor ** (n - 1), maximum)` seconds, give or take the jitter; a row ends when
+nothing has failed for `within` seconds after a restart. The restart of a sibling that starts the
 child as well makes the wait void.
 
 Time is an argument and effects come out in the order in which they must happen. `Wait` comes
@@ -31,6 +33,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import frozen
@@ -87,16 +90,19 @@ Effect = Stop | Start | Forget | Wait | Escalate | End
 class Restarts:
     """The children of one supervisor, who of them runs, and the restarts of late."""
 
-    def __init__(self, spec: SupervisorSpec) -> None:
+    def __init__(self, spec: SupervisorSpec, draw: Callable[[], float] = lambda: 0.5) -> None:
         self._spec = spec
-        self._is_simple = spec.strategy in ("one_for_one", "simple_one_for_one")
+        self._draw = draw
+        self._is_pool = spec.strategy == "simple_one_for_one"
         self._types: dict[str, Restart] = {}
         self._running: dict[str, bool] = {}
         self._significant: dict[str, None] = {}
-        if spec.strategy != "simple_one_for_one":
+        if not self._is_pool:
             for child in spec.children:
                 self.add(child)
         self._instants: deque[float] = deque()
+        self._row = 0
+        self._row_ends = -math.inf
         self._to_restart: dict[str, float] = {}  # failed starts and waits: not before this instant
 
     @property
@@ -112,7 +118,7 @@ class Restarts:
             self._significant[child.name] = None
 
     def state(self, name: str) -> Literal["running", "restarting", "undefined", "unknown"]:
-        """What is known of a child."""
+        """What is known of a child: `undefined` is one that neither runs nor will by itself."""
         if name not in self._types:
             return "unknown"
         if self._running[name]:
@@ -123,7 +129,7 @@ class Restarts:
         """A child was stopped on order."""
         self._running[name] = False
         self._to_restart.pop(name, None)
-        if self._types[name] == "temporary" or self._spec.strategy == "simple_one_for_one":
+        if self._types[name] == "temporary" or self._is_pool:
             self.forget(name)
 
     def forget(self, name: str) -> None:
@@ -146,7 +152,7 @@ class Restarts:
             return self._restart(name, now)
         is_last = self._ends_all(name)
         effects: list[Effect] = []
-        if kind == "temporary" or self._is_simple:
+        if kind == "temporary" or self._is_pool:
             self.forget(name)
             effects.append(Forget(name))
         return [*effects, End(name)] if is_last else effects
@@ -156,7 +162,7 @@ class Restarts:
             return False
         if self._spec.auto_shutdown == "any_significant":
             return True
-        return not any(self._running[other] for other in self._significant)
+        return not any(self.state(other) != "undefined" for other in self._significant)
 
     def start_failed(self, name: str, now: float) -> None:
         """A `Start` of ours has failed: the rest of its effects are void, call `try_again`."""
@@ -189,16 +195,18 @@ class Restarts:
             return [Escalate(name)]
         if spec.backoff is None:
             return self._by_strategy(name)
-        delay = spec.backoff.delay(len(self._instants))
+        self._row = 1 if now > self._row_ends else self._row + 1
+        delay = spec.backoff.delay(self._row, self._draw())
+        self._row_ends = now + delay + spec.within
         self._to_restart[name] = now + delay
         return [Wait(name, delay)]
 
     def _by_strategy(self, name: str) -> list[Effect]:
         names = list(self._types)
-        if self._is_simple:
-            names = [name]
         if self._spec.strategy == "rest_for_one":
             names = names[names.index(name) :]
+        elif self._spec.strategy != "one_for_all":
+            names = [name]
         for other in names:
             self._to_restart.pop(other, None)
         effects: list[Effect] = []

@@ -29,6 +29,7 @@ from schedule_zero.runtime.childspec import (
 )
 from schedule_zero.runtime.control import ChildExited
 from schedule_zero.runtime.errors import (
+    BadChildSpec,
     ChildError,
     NameTaken,
     RestartIntensityExceeded,
@@ -106,7 +107,7 @@ class Supervisor(Actor):
         self._is_pool = self._spec.strategy == "simple_one_for_one"
         self._children = {} if self._is_pool else {each.name: each for each in self._spec.children}
         self._workers = 0
-        self._restarts = Restarts(self._spec)
+        self._restarts = Restarts(self._spec, self.context.node.random.random)
 
     async def on_start(self) -> None:
         """Start the children in order; the first that fails fails the supervisor."""
@@ -145,15 +146,15 @@ class Supervisor(Actor):
         answer = self.context.reply_later()
         try:
             answer.resolve(await work)
-        except (ChildError, NameTaken, StartFailed) as error:
+        except (BadChildSpec, ChildError, NameTaken, StartFailed) as error:
             answer.reject(error)
 
     async def _add(self, msg: StartChild) -> ActorRef:
         spec = self._new_spec(msg)
-        if spec.name in self._children:
+        if spec.name in self._children or spec.name in self._cell.children:
             raise NameTaken(f"{self.context.ref.path}/{spec.name}".lstrip("/"))
-        self._children[spec.name] = spec
         self._restarts.add(spec)
+        self._children[spec.name] = spec
         try:
             await self._start(spec.name, None)
         except StartFailed:
@@ -172,6 +173,7 @@ class Supervisor(Actor):
                 f"supervisor {self.context.ref.path!r}: StartChild takes {wanted} here"
             )
         if msg.spec is not None:
+            self._spec.check_child(msg.spec)
             return msg.spec
         self._workers += 1
         template = self._spec.children[0]
@@ -223,7 +225,7 @@ class Supervisor(Actor):
             return  # it was restarted or ended with a sibling meanwhile
         abnormal = msg.reason.is_abnormal
         await self._do(self._restarts.exited(child.name, abnormal, self._now()), msg.reason)
-        if child.name not in self._children:
+        if self._restarts.state(child.name) in ("undefined", "unknown"):
             child.finish(msg.reason)
 
     @handles
@@ -240,8 +242,8 @@ class Supervisor(Actor):
             if isinstance(effect, restarts.Start):
                 try:
                     await self._start(effect.name, reason)
-                except StartFailed as error:
-                    self.context.log.error("%s", error, exc_info=error.cause)
+                except (NameTaken, StartFailed) as error:
+                    self.context.log.error("%s", error, exc_info=error.__cause__)
                     self._restarts.start_failed(effect.name, self._now())
                     self._cell.post(_Retry(effect.name, Reason("failed", error)))
                     return
@@ -263,8 +265,10 @@ class Supervisor(Actor):
         cell = self._cell.children.get(name)
         if cell is None:
             cell = self._cell.spawn(self._children[name])
-        else:
+        elif cell.spec is self._children[name]:
             cell.start(failure)
+        else:
+            raise NameTaken(cell.path)  # someone else has spawned an actor of this name here
         await cell.wait_started()
         self._restarts.started(name)
         if failure is not None:

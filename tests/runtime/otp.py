@@ -22,6 +22,7 @@ class OtpChild:
     id: str
     restart: str
     state: State = "undefined"
+    significant: bool = False
 
 
 @define
@@ -36,9 +37,11 @@ class OtpSupervisor:
     period: float
     children: list[OtpChild]
     starts: Callable[[str], bool] = lambda _: True
+    auto_shutdown: str = "never"
     trace: list[tuple[str, str]] = field(factory=list)
     restarts: list[float] = field(factory=list)
     shut_down: bool = False
+    done: bool = False
 
     def running(self) -> set[str]:
         return {child.id for child in self.children if child.state == "running"}
@@ -64,8 +67,92 @@ class OtpSupervisor:
         child.state = "undefined"
         if child.restart == "permanent" or (child.restart == "transient" and abnormal):
             self._restart(child, now)
-        elif child.restart == "temporary":
+            return
+        if child.restart == "temporary" or self.strategy == "simple_one_for_one":
             self._forget(child)
+        self._maybe_shut_down(child)
+
+    def _maybe_shut_down(self, child: OtpChild) -> None:
+        """ "any_significant: the supervisor will shut itself down when any significant child
+        terminates, that is, when a transient significant child terminates normally or when a
+        temporary significant child terminates normally or abnormally. all_significant: [...] when
+        all significant children have terminated, that is, when the last active significant child
+        terminates."
+        """
+        if not child.significant or self.auto_shutdown == "never":
+            return
+        others = [each for each in self.children if each.significant and each.state != "undefined"]
+        if self.auto_shutdown == "any_significant" or not others:
+            self._terminate(self.children)
+            self.done = True
+
+    # The functions of supervisor(3) that are called from outside
+
+    def start_child(self, child: OtpChild) -> str:
+        """ "If there already exists a child specification with the specified identifier,
+        ChildSpec is discarded, and the function returns {error,already_present} or
+        {error,{already_started,Child}}". "If the child start function returns an error tuple [...]
+        the child specification is discarded". A significant child needs an auto_shutdown.
+        """
+        if child.significant and self.auto_shutdown == "never":
+            return "bad_combination"
+        known = self._find(child.id)
+        if known is not None:
+            return "already_present" if known.state == "undefined" else "already_started"
+        if not self.starts(child.id):
+            return "start_error"
+        child.state = "running"
+        self.children.append(child)
+        return "ok"
+
+    def terminate_child(self, name: str) -> str:
+        """ "The process, if any, is terminated and, unless it is a temporary child, the child
+        specification is kept by the supervisor." Of a pool nothing is kept. No auto-shutdown: "only
+        when significant children terminate by themselves".
+        """
+        child = self._find(name)
+        if child is None:
+            return "not_found"
+        child.state = "undefined"
+        if child.restart == "temporary" or self.strategy == "simple_one_for_one":
+            self._forget(child)
+        return "ok"
+
+    def restart_child(self, name: str) -> str:
+        """ "The child specification must exist, and the corresponding child process must not be
+        running." A start that fails leaves it so.
+        """
+        child = self._find(name)
+        if child is None:
+            return "not_found"
+        if child.state != "undefined":
+            return child.state
+        if not self.starts(name):
+            return "start_error"
+        child.state = "running"
+        return "ok"
+
+    def delete_child(self, name: str) -> str:
+        """ "The corresponding child process must not be running." """
+        child = self._find(name)
+        if child is None:
+            return "not_found"
+        if child.state != "undefined":
+            return child.state
+        self._forget(child)
+        return "ok"
+
+    def which_children(self) -> list[tuple[str, State]]:
+        """ "Returns a newly created list with information about all child specifications and child
+        processes"; here in the order of start.
+        """
+        return [(child.id, child.state) for child in self.children]
+
+    def count_children(self) -> tuple[int, int]:
+        """ "specs: the total count of children, dead or alive. active: the count of all actively
+        running child processes".
+        """
+        return len(self.children), len(self.running())
 
     def try_again(self, name: str, now: float) -> None:
         """The supervisor comes back to a start that failed during a restart."""
@@ -87,7 +174,7 @@ class OtpSupervisor:
         self._start(affected)
 
     def _affected(self, child: OtpChild) -> list[OtpChild]:
-        if self.strategy == "one_for_one":
+        if self.strategy in ("one_for_one", "simple_one_for_one"):
             return [child]
         if self.strategy == "one_for_all":
             return list(self.children)

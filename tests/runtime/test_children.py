@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import trio
 from hypothesis import given
@@ -11,6 +13,7 @@ from schedule_zero.runtime import (
     Actor,
     ActorRef,
     ActorStopped,
+    Backoff,
     BadChildSpec,
     ChildCounts,
     ChildError,
@@ -31,7 +34,7 @@ from schedule_zero.runtime import (
     message,
     supervisor,
 )
-from schedule_zero.runtime.restarts import End, Forget, Restarts
+from schedule_zero.runtime.restarts import End, Forget, Restarts, Start, Wait
 
 
 @message
@@ -266,6 +269,64 @@ def test_auto_shutdown_is_what_the_documentation_says(
         others = any(kinds[int(other[1:])][1] for other in active)
         expected = significant and (auto_shutdown == "any_significant" or not others)
         assert (End(name) in effects) == expected
-        assert Forget(name) in effects
+        assert (Forget(name) in effects) == (kind == "temporary")
         if expected:
             return
+
+
+def test_a_significant_child_that_waits_for_its_restart_keeps_its_supervisor() -> None:
+    waits = child("waits", Worker).options(restart="transient", significant=True)
+    ends = child("ends", Worker).options(restart="temporary", significant=True)
+    spec = supervisor(waits, ends, auto_shutdown="all_significant", backoff=Backoff(1.0))
+    core = Restarts(spec)
+    core.started("waits")
+    core.started("ends")
+    assert core.exited("waits", abnormal=True, now=0.0) == [Wait("waits", 1.0)]
+    assert core.exited("ends", abnormal=True, now=0.5) == [Forget("ends")]
+    assert core.due("waits", 1.0) == [Start("waits")]
+
+
+async def test_a_name_that_a_spawned_actor_has_is_taken() -> None:
+    async with Node("n", supervisor(child("a", Worker))) as node:
+        root = node.root.ref
+        spawned = await node.spawn(child("b", Worker))
+        with pytest.raises(NameTaken):
+            await root.ask(StartChild(child("b", Worker)))
+        await root.ask(TerminateChild("a"))
+        other = await node.spawn(child("a", Worker))
+        with pytest.raises(NameTaken):
+            await root.ask(RestartChild("a"))
+        assert not spawned.is_stopped
+        assert not other.is_stopped
+
+
+def test_a_backoff_grows_while_failures_follow_each_other_and_starts_anew_after_peace() -> None:
+    spec = supervisor(
+        child("a", Worker), max_restarts=math.inf, within=5.0, backoff=Backoff(1.0, maximum=20.0)
+    )
+    core, now, delays = Restarts(spec), 0.0, list[float]()
+    for _ in range(7):
+        core.started("a")
+        (wait,) = core.exited("a", abnormal=True, now=now)
+        assert isinstance(wait, Wait)
+        delays.append(wait.delay)
+        now += wait.delay + 4.0
+        assert core.due("a", now) == [Start("a")]
+    assert delays == [1.0, 2.0, 4.0, 8.0, 16.0, 20.0, 20.0]
+    core.started("a")
+    assert core.exited("a", abnormal=True, now=now + 5.1) == [Wait("a", 1.0)]
+
+
+@given(jitter=st.floats(0, 1), draw=st.floats(0, 1), count=st.integers(1, 2000))
+def test_a_jitter_stays_within_its_fraction(jitter: float, draw: float, count: int) -> None:
+    plain = Backoff(0.5, 2.0, 10.0).delay(count)
+    delay = Backoff(0.5, 2.0, 10.0, jitter).delay(count, draw)
+    assert plain * (1 - jitter) - 1e-9 <= delay <= plain * (1 + jitter) + 1e-9
+
+
+@pytest.mark.parametrize(
+    "options", [{"initial": -1.0}, {"factor": 0.5}, {"maximum": -1.0}, {"jitter": 2.0}]
+)
+def test_an_impossible_backoff_is_refused(options: dict[str, float]) -> None:
+    with pytest.raises(BadChildSpec):
+        Backoff(**options)
