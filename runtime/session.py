@@ -171,12 +171,12 @@ class Sessions:
     interval: float = 1.0
     timeout: float = 4.0
     patience: float = 2.0
-    _talks: dict[Link, _Talk] = field(factory=dict)
-    _open: dict[str, _Talk] = field(factory=dict)
-    _resting: dict[str, str] = field(factory=dict)
-    _newest: dict[str, int] = field(factory=dict)
-    _hellos: int = 0
-    _has_left: bool = False
+    _talks: dict[Link, _Talk] = field(factory=dict, init=False)
+    _open: dict[str, _Talk] = field(factory=dict, init=False)
+    _resting: dict[str, str] = field(factory=dict, init=False)
+    _newest: dict[str, int] = field(factory=dict, init=False)
+    _hellos: int = field(default=0, init=False)
+    _has_left: bool = field(default=False, init=False)
 
     @property
     def peers(self) -> dict[str, Identity]:

@@ -15,7 +15,7 @@ from schedule_zero.runtime.session import Closed, Effect, Identity, Sessions
 from schedule_zero.runtime.wire import Alive, Burst, Goodbye, Hello, Stop
 from schedule_zero.transports import Link
 
-from ..runtime.session_world import Edge, Witness, World
+from ..runtime.session_world import Edge, Turns, Witness, World
 from ..runtime.virtual import UNHURRIED
 
 NAMES = ["a", "b", "c"]
@@ -23,8 +23,10 @@ PAIRS = [(one, other) for one in NAMES for other in NAMES if one != other]
 AB: list[Edge] = [("a", "b"), ("b", "a")]
 TWO = st.lists(st.sampled_from(AB), min_size=1, max_size=4)
 THREE = st.lists(st.sampled_from(PAIRS), min_size=1, max_size=7)
-BACKOFFS = st.lists(st.sampled_from([0.05, 0.1, 0.35, 1.0]), min_size=1, max_size=5)
-FATES = st.lists(st.sampled_from(["ok", "ok", "lost", "twice", "late"]), min_size=1, max_size=12)
+BACKOFFS = st.lists(st.sampled_from([0.05, 0.1, 0.35, 1.0]), min_size=1, max_size=5).map(Turns)
+FATES = st.lists(
+    st.sampled_from(["ok", "ok", "lost", "twice", "late"]), min_size=1, max_size=12
+).map(Turns)
 WAITS = st.sampled_from([0.0, 0.05, 0.2, 0.7, 2.0, 5.0])
 
 
@@ -33,9 +35,10 @@ def tells(pairs: list[Edge]) -> st.SearchStrategy[list[tuple[float, Edge]]]:
     return st.lists(st.tuples(WAITS, st.sampled_from(pairs)), max_size=10)
 
 
-def delays(hundredths: int) -> st.SearchStrategy[list[float]]:
+def delays(hundredths: int) -> st.SearchStrategy[Turns[float]]:
     """Seconds that frames take, one after the other, up to so many hundredths."""
-    return st.lists(st.integers(0, hundredths).map(lambda n: n / 100), min_size=1, max_size=25)
+    seconds = st.integers(0, hundredths).map(lambda n: n / 100)
+    return st.lists(seconds, min_size=1, max_size=25).map(Turns)
 
 
 # Without faults
@@ -55,12 +58,12 @@ def live_well(world: World, tells: list[tuple[float, Edge]]) -> None:
 
 
 @given(TWO, tells(AB), delays(95), BACKOFFS, st.booleans())
-@settings(UNHURRIED, max_examples=200)
+@settings(UNHURRIED, max_examples=120)
 def test_two_nodes_lose_no_session_without_faults(
     edges: list[Edge],
     tells: list[tuple[float, Edge]],
-    delays: list[float],
-    backoffs: list[float],
+    delays: Turns[float],
+    backoffs: Turns[float],
     has_keys: bool,
 ) -> None:
     """Delays may be anything below half the patience: calls cross, or overtake each other, and one
@@ -70,30 +73,30 @@ def test_two_nodes_lose_no_session_without_faults(
 
 
 @given(THREE, tells(PAIRS), delays(95), BACKOFFS)
-@settings(UNHURRIED, max_examples=150)
+@settings(UNHURRIED, max_examples=80)
 def test_three_nodes_with_keys_lose_no_session_without_faults(
-    edges: list[Edge], tells: list[tuple[float, Edge]], delays: list[float], backoffs: list[float]
+    edges: list[Edge], tells: list[tuple[float, Edge]], delays: Turns[float], backoffs: Turns[float]
 ) -> None:
     """With keys a node waits only for calls that can be to the one that waits, as with two."""
     live_well(World(NAMES, edges, delays, backoffs, has_keys=True), tells)
 
 
 @given(THREE, tells(PAIRS), delays(33), BACKOFFS)
-@settings(UNHURRIED, max_examples=150)
+@settings(UNHURRIED, max_examples=80)
 def test_three_nodes_without_keys_lose_no_session_without_faults(
-    edges: list[Edge], tells: list[tuple[float, Edge]], delays: list[float], backoffs: list[float]
+    edges: list[Edge], tells: list[tuple[float, Edge]], delays: Turns[float], backoffs: Turns[float]
 ) -> None:
     """Without keys a call can wait for a call that waits for a call: six delays in all."""
     live_well(World(NAMES, edges, delays, backoffs), tells)
 
 
 @given(st.integers(0, 19), delays(5), st.integers(2, 3))
-@settings(UNHURRIED, max_examples=50)
+@settings(UNHURRIED, max_examples=30)
 def test_endpoints_that_never_answer_do_not_keep_others_waiting(
-    start: int, delays: list[float], silent: int
+    start: int, delays: Turns[float], silent: int
 ) -> None:
     """Some call is without answer at any time; in the end none of those made before the other's."""
-    backoffs = [0.05, 0.15, 0.3, 0.1, 0.25]
+    backoffs = Turns([0.05, 0.15, 0.3, 0.1, 0.25])
     world = World(["a", "b", "m"], [("b", "a")], delays, backoffs, mute=["m"])
     for number in range(silent):
         endpoint, phase = f"m#{number}", 2 * number / silent
@@ -162,13 +165,13 @@ def befall(world: World, fault: tuple[Any, ...]) -> None:
     st.booleans(),
     st.booleans(),
 )
-@settings(UNHURRIED, max_examples=300)
+@settings(UNHURRIED, max_examples=200)
 def test_after_any_faults_all_agree_and_nobody_has_heard_what_was_not_said(
     edges: list[Edge],
     faults: list[tuple[float, tuple[Any, ...]]],
-    delays: list[float],
-    backoffs: list[float],
-    fates: list[str],
+    delays: Turns[float],
+    backoffs: Turns[float],
+    fates: Turns[str],
     has_keys: bool,
     hear_again: bool,
 ) -> None:
@@ -267,7 +270,7 @@ def happen_and_check(core: Sessions, seen: Witness, what: tuple[Any, ...], now: 
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 1.0, 3.0]), EVENTS), max_size=40))
-@settings(UNHURRIED, max_examples=500)
+@settings(UNHURRIED, max_examples=300)
 def test_no_frame_in_any_state_makes_a_core_fail(
     events: list[tuple[float, tuple[Any, ...]]],
 ) -> None:

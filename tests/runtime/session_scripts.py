@@ -61,9 +61,9 @@ class Play:
         """By the first two lines of a script."""
         _, me, *options = node.split()
         settings = dict(option.split("=") for option in options)
-        cluster = settings.pop("cluster", "")
-        seconds = {key: float(value) for key, value in settings.items()}
-        core = Sessions(_identity(me), cluster, **seconds)
+        core = Sessions(_identity(me), settings.pop("cluster", ""))
+        for name, seconds in settings.items():
+            setattr(core, name, float(seconds))
         return cls(core, dict(_link(word) for word in links.split()[1:]))
 
     def __attrs_post_init__(self) -> None:

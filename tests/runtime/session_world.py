@@ -8,8 +8,8 @@ faults befall it.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
@@ -18,6 +18,7 @@ from schedule_zero.runtime.session import Effect, Identity, Sessions
 from schedule_zero.runtime.wire import Burst, Frame, Stop
 from schedule_zero.transports import Link
 
+T = TypeVar("T")
 TICK = 0.25
 Edge = tuple[str, str]
 """Who calls whom; the same edge twice is two endpoints to one peer."""
@@ -76,6 +77,22 @@ class Change:
     effect: session.Opened | session.Closed
 
 
+class Turns(Generic[T]):
+    """Some values, one after the other, again and again."""
+
+    def __init__(self, values: Sequence[T]) -> None:
+        self._values = list(values)
+        self._next = 0
+
+    def __next__(self) -> T:
+        value = self._values[self._next]
+        self._next = (self._next + 1) % len(self._values)
+        return value
+
+    def __repr__(self) -> str:
+        return f"Turns({self._values})"
+
+
 @define(eq=False, on_setattr=[])
 class Pipe:
     """One connection: side 0 has made it, side 1 was called."""
@@ -94,16 +111,16 @@ class Pipe:
 
 @define(eq=False, on_setattr=[])
 class World:
-    """Some nodes and the time. `delays` (seconds) and `fates` are taken in turn, again and again.
+    """Some nodes and the time. `delays` (seconds), `backoffs` and `fates` are taken in turn.
 
     `fates` are those of frames while `is_stormy`: "ok", "lost", "twice" or "late".
     """
 
     names: Sequence[str]
     edges: Sequence[Edge]
-    delays: Iterator[float] = field(converter=cycle)
-    backoffs: Iterator[float] = field(converter=cycle)
-    fates: Iterator[str] = field(factory=lambda: ["ok"], converter=cycle)
+    delays: Turns[float]
+    backoffs: Turns[float]
+    fates: Turns[str] = field(factory=lambda: Turns(["ok"]))
     has_keys: bool = False
     mute: Sequence[str] = ()
     """Who can be called and never says a word."""
@@ -249,7 +266,7 @@ class Host:
 
     def _dial(self, endpoint: str, life: int) -> None:
         world = self.world
-        if life != self.incarnation or endpoint in self.seen.resting or self._end_of(endpoint):
+        if life != self.incarnation or endpoint in self.seen.resting or self._has_link(endpoint):
             return
         callee = world.hosts[endpoint.partition("#")[0]]
         world.calls.append(world.now)
@@ -310,8 +327,8 @@ class Host:
         other = 1 - side
         self.world.carry(pipe, side, lambda: self.world._lose(pipe, other), is_frame=False)
 
-    def _end_of(self, endpoint: str) -> Link | None:
-        return next((link for link in self.ends if link.endpoint == endpoint), None)
+    def _has_link(self, endpoint: str) -> bool:
+        return any(link.endpoint == endpoint for link in self.ends)
 
     # What its core says
 
@@ -330,8 +347,7 @@ class Host:
                 case session.Dropped(link):
                     self._end(link)
                 case session.Rested(endpoint):
-                    link = self._end_of(endpoint)
-                    if link is not None:
+                    for link in [link for link in self.ends if link.endpoint == endpoint]:
                         self._end(link)
                 case session.Resumed(endpoint):
                     self._dial_later(endpoint, next(self.world.delays))
