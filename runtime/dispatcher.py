@@ -264,11 +264,11 @@ class Dispatcher:
                 self.settle(cell)
             return blocked
         actor, mailbox, receivers = cell.actor, cell.mailbox, cell.receivers
-        while limit and mailbox:
-            limit -= 1
+        left = limit
+        while left and mailbox:
+            left -= 1
             message, origin = mailbox.popleft()
             cell.origin = origin
-            cell.handled += 1
             try:
                 result = receivers[message.__class__](actor, message)
                 if result is None and origin.__class__ is not Pending:
@@ -281,6 +281,7 @@ class Dispatcher:
                     except StopIteration as stop:
                         result = stop.value
                     else:
+                        cell.handled += limit - left
                         return Blocked(cell, result, trap, message)
             except Exception as error:
                 cell.fail(error, message, cell.origin)
@@ -288,6 +289,7 @@ class Dispatcher:
             self._answer(cell, message, result)
             if cell.system:
                 break
+        cell.handled += limit - left
         if mailbox or cell.system or cell.senders or cell.actor is None:
             self.settle(cell)
         else:

@@ -29,8 +29,6 @@ MOST_MESSAGES = 4096
 MOST_VALUES = 2**20
 """Of a frame. An empty list is one byte there and 64 in memory: bytes alone are no bound."""
 
-_LONGEST_TEXT = 500
-
 
 class BadFrame(ValueError):
     """Bytes that are no frame; the text says what is wrong with them."""
@@ -202,7 +200,7 @@ def decode(data: bytes) -> Frame:
     try:
         return _decoder.decode(data)
     except (ValueError, RecursionError) as error:
-        raise BadFrame(str(error)[:_LONGEST_TEXT]) from error
+        raise BadFrame(str(error)) from error
 
 
 def has_more_values(data: bytes, most: int) -> bool:

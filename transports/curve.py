@@ -7,6 +7,7 @@ never shown; the public key stands also in a file of its own, to be copied to ot
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 from attrs import field, frozen
@@ -42,20 +43,21 @@ def write_keys(folder: Path, name: str, *, replace: bool = False) -> Path:
         raise BadKey(name, "a node's name names its files: expected one without '/' and '.' ahead")
     folder.mkdir(parents=True, exist_ok=True)
     secret, public = folder / f"{name}.key", folder / f"{name}.pub"
-    if replace:
-        secret.unlink(missing_ok=True)
-        public.unlink(missing_ok=True)
     for path in (secret, public):
-        if path.exists():
+        if path.exists() and not replace:
             raise BadKey(str(path), "it exists already, and keys are not written over unasked")
     keys = make_key_pair()
-    secret.touch(mode=0o600, exist_ok=False)
-    secret.write_text(
+    _write(
+        secret,
         f"# The keys of node {name}. Show this file to nobody.\n"
-        f"public {keys.public}\nsecret {keys.secret}\n"
+        f"public {keys.public}\nsecret {keys.secret}\n",
+        mode=0o600,
     )
-    public.write_text(
-        f"# The public key of node {name}: give it to those who talk to it.\npublic {keys.public}\n"
+    _write(
+        public,
+        f"# The public key of node {name}: give it to those who talk to it.\n"
+        f"public {keys.public}\n",
+        mode=0o644,
     )
     return secret
 
@@ -95,10 +97,19 @@ def check_key(key: str) -> None:
 
     try:
         is_key = len(key) == _LENGTH and len(z85.decode(key)) == _LENGTH * 4 // 5
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, struct.error):
         is_key = False
     if not is_key:
         raise BadKey("", f"expected {_LENGTH} characters of Z85 text")
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    """Write a file whole or not at all, and never readable for more than it shall be."""
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=mode, exist_ok=False)
+    new.write_text(text)
+    new.replace(path)
 
 
 def _entries(path: Path, *, is_secret: bool) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Door:
         self._met = 0
         self._read = 0
         raw = router(shared.context, shared.keys, shared.max_frame)
-        self.socket = Socket(raw, self._note, self._room.unpark_all)
+        self.socket = Socket(raw, self._note, self._make_way)
         self._strangers = Strangers(shared, self.socket, self._closed)
         nursery.start_soon(self.socket.watch)
         nursery.start_soon(self._strangers.monitor.socket.watch)
@@ -73,20 +73,28 @@ class Door:
         self._shared.turns.note(self)
         return False
 
+    def _make_way(self) -> None:
+        if self._room:
+            self._room.unpark_all()
+
     def take(self, batch: Batch) -> bool:
         """Give what has happened to the links of all peers."""
+        has_more = self._take_turn(batch)
+        if not has_more:
+            self._give_downs(batch, has_read_all=True)
+        if self._room and not self.socket.is_closed:
+            self.socket.look()
+        return has_more
+
+    def _take_turn(self, batch: Batch) -> bool:
         for _ in range(TURN):
-            self._give_downs(batch)
+            if self._downs:
+                self._give_downs(batch)
             if batch.is_full:
                 return True
             if not self._take_one(batch):
-                break
-        else:
-            return True
-        self._give_downs(batch, has_read_all=True)
-        if self._room:
-            self.socket.look()
-        return False
+                return False
+        return True
 
     def _take_one(self, batch: Batch) -> bool:
         """Read a message, or a part of one that is refused; False when there is none."""
@@ -129,7 +137,8 @@ class Door:
         key = _said_of(frame, "User-Id")
         user = self._shared.allowed.get(key, "") if key else ""
         self._met += 1
-        link = Link(f"{_said_of(frame, 'Peer-Address') or 'ipc'} #{self._met}", user=user)
+        address = _said_of(frame, "Peer-Address").removeprefix("::ffff:") or "ipc"
+        link = Link(f"{address} #{self._met}", user=user)
         fd = int(_said_of(frame, "__fd") or -1)
         peer = Peer(self, link, routing_id, key, fd)
         before = self._by_fd.get(fd)
@@ -171,12 +180,11 @@ class Door:
                 return
             await trio.sleep(wait)
 
-    def _closed(self, fd: int) -> bool:
-        """A connection with this descriptor was closed; whether a peer may have been its."""
+    def _closed(self, fd: int) -> None:
+        """A connection with this descriptor was closed: perhaps that of a peer."""
         peer = self._by_fd.get(fd)
         if peer is not None:
             self._suspect(peer)
-        return peer is not None
 
     def _suspect(self, peer: Peer) -> None:
         if not peer.is_suspect and not peer.is_gone:

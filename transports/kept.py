@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import trio
+import zmq
 
 from schedule_zero.transports.backoff import Backoff
 from schedule_zero.transports.base import Link
 from schedule_zero.transports.endpoints import Endpoint, Tcp
-from schedule_zero.transports.options import dealer
 from schedule_zero.transports.outbound import Outbound
 from schedule_zero.transports.shared import Shared
 from schedule_zero.transports.zap import UNKNOWN_KEY
@@ -29,6 +29,7 @@ class Kept:
         self.key = key
         self._shared = shared
         self._name = name
+        self._kind = f"connect {name}"
         self._endpoint = endpoint
         self._backoff = Backoff(random)
         self._attempts = 0
@@ -42,23 +43,25 @@ class Kept:
                 since = trio.current_time()
                 try:
                     outbound = await self._attempt()
-                except OSError as error:
+                except (OSError, zmq.ZMQError) as error:  # no such name; too many open files
                     self._tell(str(error))
                 else:
                     if outbound is not None and outbound.is_up:
                         self._backoff.lived(trio.current_time() - since)
+                        self._shared.log.forget(self._kind)
                     elif outbound is not None:
                         self._tell(outbound.reason)
                 await trio.sleep(self._backoff.next())
 
     def stop(self, reason: str) -> None:
         """Keep it no longer; a link that there is goes down."""
+        self._shared.log.forget(self._kind)
         self._scope.cancel()
         if self._current is not None:
             self._current.end(reason)
 
     async def _attempt(self) -> Outbound | None:
-        """One connection, to its end; None if it was not tried. Raises `OSError`."""
+        """One connection, to its end; None if it was not tried. Raises `OSError`, `ZMQError`."""
         user = self._shared.allowed.get(self.key, "")
         if self.key and not user:
             self._shared.refused[UNKNOWN_KEY] += 1
@@ -66,8 +69,7 @@ class Kept:
             return None
         address = await self._resolve()
         link = Link(self._name, user=user, endpoint=self._name)
-        raw = dealer(self._shared.context, self._shared.keys, self.key, self._shared.max_frame)
-        self._current = outbound = Outbound(self._shared, raw, link, self.key)
+        self._current = outbound = Outbound(self._shared, link, self.key)
         try:
             await outbound.live(address)
         finally:
@@ -90,4 +92,4 @@ class Kept:
         return str(Tcp(str(host), endpoint.port))
 
     def _tell(self, reason: str) -> None:
-        self._shared.log.warn(f"connect {self._name}", f"no link to {self._name}: {reason}")
+        self._shared.log.warn(self._kind, f"no link to {self._name}: {reason}")

@@ -8,13 +8,13 @@ import zmq
 from schedule_zero.transports.base import Link, LinkDown, LinkUp
 from schedule_zero.transports.errors import LinkLost
 from schedule_zero.transports.monitor import Monitor
-from schedule_zero.transports.options import LINGER
+from schedule_zero.transports.options import LINGER, dealer
 from schedule_zero.transports.shared import MULTIPART, REVOKED, TOO_LARGE, Shared
 from schedule_zero.transports.socket import Socket
 from schedule_zero.transports.turns import TURN, Batch
 
 _FAILURES = {
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the handshake failed: is its key another?",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "the connection was closed in the handshake",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "the handshake failed: has one side alone keys?",
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it does not allow this node's key",
     zmq.EVENT_DISCONNECTED: "the connection was closed",
@@ -28,7 +28,7 @@ _GRACE = 0.01  # seconds: libzmq tells of the end before it hands over the last 
 class Outbound:
     """This side's end of a link that it has made."""
 
-    def __init__(self, shared: Shared, raw: zmq.Socket[bytes], link: Link, key: str) -> None:
+    def __init__(self, shared: Shared, link: Link, key: str) -> None:
         self.link = link
         self.reason = ""
         """Why it is down; empty while it is not."""
@@ -42,8 +42,13 @@ class Outbound:
         self._ended = trio.Event()
         self._finished = trio.Event()
         self._room = trio.lowlevel.ParkingLot()
-        self._socket = Socket(raw, self._note, self._room.unpark)
-        self._monitor = Monitor(shared.context, self._socket, _EVENTS, self._on_event)
+        raw = dealer(shared.context, shared.keys, key, shared.max_frame)
+        self._socket = Socket(raw, self._note, self._make_way)
+        try:
+            self._monitor = Monitor(shared.context, self._socket, _EVENTS, self._on_event)
+        except zmq.ZMQError:
+            self._socket.close()
+            raise
 
     async def live(self, address: str) -> None:
         """Connect, and stay until the link's last event was given, or it could not be made."""
@@ -51,7 +56,7 @@ class Outbound:
             try:
                 nursery.start_soon(self._socket.watch)
                 nursery.start_soon(self._monitor.socket.watch)
-                self._socket.raw.connect(address)
+                self._connect(address)
                 with trio.move_on_after(_PATIENCE):
                     await self._decided.wait()
                 if self.is_up:
@@ -65,6 +70,13 @@ class Outbound:
                 self._close()
                 nursery.cancel_scope.cancel()
 
+    def _connect(self, address: str) -> None:
+        try:
+            self._socket.raw.connect(address)
+        except zmq.ZMQError as error:
+            self._failure = f"no way to {address}: {error.strerror}"
+            self._decided.set()
+
     # What happens to it
 
     def _on_event(self, event: int, value: int) -> None:
@@ -74,6 +86,8 @@ class Outbound:
             self._note()
         else:
             self._failure = self._failure or _FAILURES[zmq.Event(event)]
+            if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL and self._key:
+                self._failure += ": is its key another?"
             self._ended.set()
         self._decided.set()
 
@@ -82,28 +96,34 @@ class Outbound:
             self._shared.turns.note(self)
         return False
 
+    def _make_way(self) -> None:
+        if self._room:
+            self._room.unpark()
+
     def take(self, batch: Batch) -> bool:
         """Give what has happened: up, frames, down."""
         if not self._is_told and not batch.is_full:
             self._is_told = True
             batch.add(LinkUp(self.link))
+        has_more = self._take_frames(batch)
+        if self.reason and not has_more:
+            batch.add(LinkDown(self.link, self.reason))
+            self._finish()
+        elif self._room and not self._socket.is_closed:
+            self._socket.look()
+        return has_more
+
+    def _take_frames(self, batch: Batch) -> bool:
         for _ in range(TURN):
             if batch.is_full:
                 return True
             if self._socket.is_closed:
-                break
+                return False
             frame = self._socket.receive()
             if frame is None:
-                break
+                return False
             self._take_frame(batch, frame)
-        else:
-            return True
-        if self.reason:
-            batch.add(LinkDown(self.link, self.reason))
-            self._finish()
-        elif self._room:
-            self._socket.look()
-        return False
+        return True
 
     def _take_frame(self, batch: Batch, frame: zmq.Frame) -> None:
         if frame.more:

@@ -23,6 +23,10 @@ import zmq
 
 _TRIES = 3
 
+# As plain numbers: arithmetic with zmq's enums is slow.
+_EVENTS, _POLLIN, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.POLLOUT)
+_NOBLOCK, _SNDMORE = int(zmq.NOBLOCK), int(zmq.SNDMORE)
+
 
 class Socket:
     """A socket whose owner is told when it may be read or written.
@@ -57,12 +61,12 @@ class Socket:
     def look(self) -> bool:
         """See what the socket can do now, and tell; whether there may be more to read."""
         events = self._events()
-        if events & zmq.POLLOUT:
+        if events & _POLLOUT:
             self._on_writable()
-        return bool(events & zmq.POLLIN) and self._on_readable()
+        return bool(events & _POLLIN) and self._on_readable()
 
     def _events(self) -> int:
-        return int(self.raw.getsockopt(zmq.EVENTS))
+        return int(self.raw.getsockopt(_EVENTS))
 
     def send(self, first: bytes, *rest: bytes) -> bool:
         """Send a message if there is room.
@@ -71,28 +75,28 @@ class Socket:
         may: it is the last word, and the next news of room wakes `watch`, unless someone takes it
         in. Room is asked for with the first part; the others follow it in any case.
         """
-        flags = zmq.NOBLOCK | zmq.SNDMORE if rest else zmq.NOBLOCK
+        flags = _NOBLOCK | _SNDMORE if rest else _NOBLOCK
         for _ in range(_TRIES):
             try:
                 self.raw.send(first, flags)
             except zmq.Again:
                 events = self._events()
-                if events & zmq.POLLIN:
+                if events & _POLLIN:
                     self._on_readable()
-                if not events & zmq.POLLOUT:
+                if not events & _POLLOUT:
                     return False
             else:
                 break
         else:
             return False  # a ROUTER, with room for another peer
         for number, part in enumerate(rest, 1):
-            self.raw.send(part, zmq.NOBLOCK | zmq.SNDMORE if number < len(rest) else zmq.NOBLOCK)
+            self.raw.send(part, _NOBLOCK | _SNDMORE if number < len(rest) else _NOBLOCK)
         return True
 
     def receive(self) -> zmq.Frame | None:
         """The next part of a message if there is one; none means that all news was taken in."""
         try:
-            return self.raw.recv(zmq.NOBLOCK, copy=False)
+            return self.raw.recv(_NOBLOCK, copy=False)
         except zmq.Again:
             return None
 

@@ -28,14 +28,14 @@ _EVENTS = sum(_FAILED) + (
 class Strangers:
     """Follows the door's connections from their coming to their end.
 
-    `on_closed` hears the file descriptor of each connection that has ended, and says whether it may
-    have been a peer's.
+    `on_closed` hears the file descriptor of each connection that has ended.
     """
 
-    def __init__(self, shared: Shared, door: Socket, on_closed: Callable[[int], bool]) -> None:
+    def __init__(self, shared: Shared, door: Socket, on_closed: Callable[[int], None]) -> None:
         self._shared = shared
         self._on_closed = on_closed
-        self._open: dict[int, None] = {}
+        self._open: dict[int, bool] = {}
+        """The connections there are, by descriptor, and whether each has become a link."""
         self._to_be_met = 0
         self._has_failed = False
         self.monitor = Monitor(shared.context, door, _EVENTS, self._on_event)
@@ -45,16 +45,19 @@ class Strangers:
         while self.monitor.drain():
             pass
         self._to_be_met -= 1
-        return fd in self._open
+        if fd not in self._open:
+            return False
+        self._open[fd] = True
+        return True
 
     def _on_event(self, event: int, value: int) -> None:
         if event == zmq.EVENT_ACCEPTED:
-            self._open[value] = None
+            self._open[value] = False
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self._to_be_met += 1
         elif event == zmq.EVENT_DISCONNECTED:
-            self._open.pop(value, None)
-            self._disconnected(value)
+            self._disconnected(is_met=self._open.pop(value, False))
+            self._on_closed(value)
         elif event == zmq.EVENT_ACCEPT_FAILED:
             self._shared.log.warn("accept", f"no connection can be accepted: {os.strerror(value)}")
         else:
@@ -62,10 +65,10 @@ class Strangers:
             if event != zmq.EVENT_HANDSHAKE_FAILED_AUTH:  # which the gate has counted
                 self._refuse(_FAILED[zmq.Event(event)])
 
-    def _disconnected(self, fd: int) -> None:
+    def _disconnected(self, *, is_met: bool) -> None:
         """After a failed handshake this follows; a connection in an old protocol has this alone."""
         has_failed, self._has_failed = self._has_failed, False
-        if not self._on_closed(fd) and not has_failed and self._to_be_met <= 0:
+        if not is_met and not has_failed and self._to_be_met <= 0:
             self._refuse("it speaks an old or another protocol")
 
     def _refuse(self, why: str) -> None:

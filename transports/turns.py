@@ -4,7 +4,7 @@ The rules that it keeps:
 
 1. A source that has something stands in a row and gets turns of a bounded size, also from one call
    to the next: one that floods delays the others by its turn, no more.
-2. A batch is bounded by events and by bytes.
+2. A batch is bounded by events, by bytes and by turns: what is refused gives no event.
 3. Nothing is taken before a checkpoint: what was taken is returned, so no cancellation loses it.
 """
 
@@ -18,6 +18,8 @@ from schedule_zero.transports.base import BATCH_BYTES, BATCH_EVENTS, Event, Link
 
 TURN = 32
 """How many frames a source may give in one turn."""
+
+_TURNS = 32
 
 
 class Batch:
@@ -84,7 +86,9 @@ class Turns:
 
     def _take(self) -> list[Event]:
         batch = Batch()
-        while self._row and not batch.is_full:
+        for _ in range(_TURNS):
+            if not self._row or batch.is_full:
+                break
             source = next(iter(self._row))
             del self._row[source]
             if source.take(batch):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 import zmq
@@ -15,7 +15,7 @@ import zmq
 from schedule_zero.transports.base import MAX_FRAME, Event, Link, Transport
 from schedule_zero.transports.curve import KeyPair, check_key
 from schedule_zero.transports.door import Door
-from schedule_zero.transports.endpoints import Ipc, Tcp, make_room, to_connect, to_listen
+from schedule_zero.transports.endpoints import Endpoint, Ipc, Tcp, make_room, to_connect, to_listen
 from schedule_zero.transports.errors import (
     BadEndpoint,
     BadKey,
@@ -92,6 +92,7 @@ class ZmqTransport:
         self._random = random
         self._kept: dict[str, Kept] = {}
         self._door: Door | None = None
+        self._files: list[Path] = []
         self._burst = 0
         keys_known = None if shared.keys is None else shared.allowed
         self._gate = Gate(shared.context, keys_known, shared.refused, shared.log)
@@ -107,20 +108,23 @@ class ZmqTransport:
         place = to_listen(endpoint)
         if not place.is_local and self._shared.keys is None:
             raise InsecureEndpoint(endpoint)
-        if isinstance(place, Ipc):
-            make_room(place)
         if self._door is None:
             self._door = Door(self._shared, self._nursery)
-        raw = self._door.socket.raw
+        return str(self._bind(self._door, endpoint, place))
+
+    def _bind(self, door: Door, endpoint: str, place: Endpoint) -> Endpoint:
+        if isinstance(place, Ipc):
+            make_room(place)
         try:
-            raw.bind(str(place))
+            door.socket.raw.bind(str(place))
         except zmq.ZMQError as error:
             if error.errno == errno.EADDRINUSE:
                 raise EndpointInUse(endpoint) from error
-            raise BadEndpoint(endpoint, f"cannot listen there: {_why(error)}") from error
+            raise BadEndpoint(endpoint, f"cannot listen there: {error.strerror}") from error
         if isinstance(place, Tcp):
-            place = Tcp(place.host, _port_of(raw))
-        return str(place)
+            return Tcp(place.host, _port_of(door.socket.raw))
+        self._files.append(Path(place.path).absolute())
+        return place
 
     def connect(self, endpoint: str, key: str = "") -> None:
         """Keep a link to that endpoint. A link without `key` is plain, on this machine alone."""
@@ -182,6 +186,8 @@ class ZmqTransport:
             end.drop("closed")
         for kept in self._kept.values():
             kept.stop("closed")
+        for path in self._files:  # before the close: later it may be another's
+            path.unlink(missing_ok=True)
         if self._door is not None:
             self._door.close()
         self._gate.socket.close()
@@ -197,7 +203,3 @@ class ZmqTransport:
 def _port_of(raw: zmq.Socket[bytes]) -> int:
     endpoint = raw.getsockopt_string(zmq.LAST_ENDPOINT)
     return int(endpoint.rstrip("\0").rpartition(":")[2])
-
-
-def _why(error: zmq.ZMQError) -> str:
-    return os.strerror(error.errno or 0)

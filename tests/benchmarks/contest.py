@@ -115,7 +115,8 @@ EVENTS = (
         "spawn",
         "actors/s",
         (
-            Entry(OURS, "spawn", 100_000),
+            Entry(OURS, "spawn", 20_000),
+            Entry(OURS, "spawn", 100_000, "100,000", beside=True),
             Entry(PYKKA, "spawn", 1_000),
             Entry(XOSCAR, "spawn", 5_000),
             Entry(THESPIAN, "spawn", 10_000),

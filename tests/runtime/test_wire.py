@@ -71,14 +71,14 @@ FRAMES = st.one_of(
 
 
 @given(FRAMES)
-@settings(UNHURRIED, max_examples=200)
+@settings(UNHURRIED, max_examples=120)
 def test_a_frame_arrives_as_it_was(frame: Frame) -> None:
     """All frames, with all items."""
     assert wire.decode(wire.encode(frame)) == frame
 
 
 @given(FRAMES, st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=4), st.binary())
-@settings(UNHURRIED, max_examples=300)
+@settings(UNHURRIED, max_examples=200)
 def test_bytes_with_errors_are_frames_or_bad_frames(
     frame: Frame, errors: list[tuple[int, int]], tail: bytes
 ) -> None:
@@ -172,7 +172,7 @@ PLAIN: st.SearchStrategy[Any] = st.deferred(
 
 
 @given(PLAIN)
-@settings(UNHURRIED, max_examples=300)
+@settings(UNHURRIED, max_examples=120)
 def test_values_are_counted(value: Any) -> None:
     """Of all kinds and sizes; those of an extension count as if they stood there."""
     padded = [value, b"\x00" * (count(value) + 10)]  # few bytes are not looked at
@@ -182,7 +182,7 @@ def test_values_are_counted(value: Any) -> None:
 
 
 @given(st.binary(min_size=20), st.integers(1, 10))
-@settings(UNHURRIED, max_examples=200)
+@settings(UNHURRIED, max_examples=100)
 def test_bytes_that_are_no_values_can_be_counted(data: bytes, most: int) -> None:
     """They are refused when they are decoded."""
     assert wire.has_more_values(data, most) in (True, False)
