@@ -31,6 +31,7 @@ from schedule_zero.runtime.session import Identity, Sessions
 from schedule_zero.runtime.stream import Stream
 from schedule_zero.transports import (
     MAX_FRAME,
+    FrameTooLarge,
     Link,
     LinkDown,
     LinkLost,
@@ -49,6 +50,7 @@ T = TypeVar("T")
 _SLICE = 0.0005
 _FAREWELL = 0.5
 _LOG_EVERY = 60.0
+_MOST_NAMES = 10_000
 _logger = logging.getLogger("schedule_zero.network")
 
 
@@ -231,8 +233,8 @@ class Connections:
             with line.scope:
                 await self._write_on(line)
             self._transport.drop(line.link, line.ending)
-        except LinkLost as error:
-            self._lost(line.link, error.reason)
+        except (LinkLost, FrameTooLarge) as error:
+            self._lost(line.link, str(error))
         finally:
             self._lines.pop(line.link, None)
             if not self._lines:
@@ -273,7 +275,7 @@ class Connections:
                 case session.Dropped():
                     self._dropped(effect.link, effect.reason)
                 case session.Rested():
-                    self._transport.disconnect(effect.endpoint)
+                    self._rest(effect.endpoint)
                 case session.Resumed():
                     self._transport.connect(effect.endpoint, self._calls[effect.endpoint])
                 case session.Refused():
@@ -291,11 +293,16 @@ class Connections:
         if line is None or line.peer is None:
             return
         for item in effect.items:
+            if line.peer is None:
+                return  # what it said has ended the session
             line.peer.heard(item)
 
     def _opened(self, effect: session.Opened) -> None:
         identity = effect.peer
+        self._newest.pop(identity.name, None)
         self._newest[identity.name] = identity.incarnation
+        if len(self._newest) > _MOST_NAMES:
+            del self._newest[next(iter(self._newest))]
         for peer in list(self._peers.values()):
             if peer.identity.name == identity.name and peer.identity != identity:
                 peer.over()
@@ -324,6 +331,12 @@ class Connections:
             line.ending = reason
             line.scope.deadline = trio.current_time() + _FAREWELL
             line.wake()
+
+    def _rest(self, endpoint: str) -> None:
+        for line in list(self._lines.values()):
+            if line.link.endpoint == endpoint:
+                self._dropped(line.link, "its peer has called already")
+        self._transport.disconnect(endpoint)
 
     def _lost(self, link: Link, reason: str) -> None:
         line = self._lines.get(link)
@@ -358,6 +371,7 @@ class Connections:
                 self._codec,
                 self._exports,
                 self._door.knock,
+                self.hang_up,
                 network.capacity,
                 network.max_frame,
             )

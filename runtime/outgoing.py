@@ -17,7 +17,7 @@ from schedule_zero.runtime.errors import CannotEncode
 from schedule_zero.runtime.mailbox import Sender
 from schedule_zero.runtime.pending import Pending
 from schedule_zero.runtime.remote import RemoteActor
-from schedule_zero.runtime.wire import NOBODY, Ask, Item, Tell
+from schedule_zero.runtime.wire import NOBODY, Answer, Ask, Ended, Exit, Item, Refusal, Tell
 
 if TYPE_CHECKING:
     from schedule_zero.runtime.cell import Cell
@@ -88,7 +88,7 @@ class Outgoing:
         queue = self.queue
         receiver, message, origin = queue.popleft()
         if receiver is None:
-            self._ready.append((message, _ITEM_OVERHEAD))
+            self._ready.append((message, _length(message)))
         elif origin.__class__ is Pending or message.__class__ is Sender:
             self._pack_ask(receiver, message, origin)
         else:
@@ -109,7 +109,7 @@ class Outgoing:
                 self._pack_run(receiver, run[:middle], origin)
                 self._pack_run(receiver, run[middle:], origin)
                 return
-            self._check_size(bodies, run[0])
+            self.check_size(bodies, run[0])
         except CannotEncode as error:
             if len(run) == 1:
                 self._cannot(receiver, run[0], origin, error)
@@ -128,7 +128,7 @@ class Outgoing:
             return  # the asker has given up meanwhile
         try:
             body = self._codec.encode(message)
-            self._check_size(body, message)
+            self.check_size(body, message)
         except CannotEncode as error:
             self._cannot(receiver, message, pending, error)
             return
@@ -138,7 +138,8 @@ class Outgoing:
         item = Ask(receiver.number, sender, name, Raw(body), number, waits_for_room)
         self._ready.append((item, len(body) + len(name) + _ITEM_OVERHEAD))
 
-    def _check_size(self, body: bytes, message: object) -> None:
+    def check_size(self, body: bytes, message: object) -> None:
+        """Raise `CannotEncode` for what no frame can carry."""
         if len(body) > self._max_item:
             why = f"it takes {len(body)} bytes, a frame may have {self._max_item}"
             raise CannotEncode(message.__class__, why)
@@ -149,3 +150,15 @@ class Outgoing:
         if isinstance(origin, RemoteActor):
             return NOBODY  # relayed for an actor of a third node, which has no number here
         return self._number_of(origin)
+
+
+def _length(item: Item) -> int:
+    """About how many bytes an item takes."""
+    match item:
+        case Answer():
+            return len(item.value.body) + _ITEM_OVERHEAD
+        case Refusal():
+            return 4 * (len(item.text) + sum(map(len, item.facts))) + _ITEM_OVERHEAD
+        case Ended() | Exit():
+            return 4 * len(item.text) + _ITEM_OVERHEAD
+    return _ITEM_OVERHEAD

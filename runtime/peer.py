@@ -60,7 +60,7 @@ _logger = logging.getLogger("schedule_zero.network")
 class Peer:
     """One life of another node. `wake` is called when there is something to send.
 
-    `knock` answers what is asked of the node itself.
+    `knock` answers what is asked of the node itself, `hang_up` ends the session with a name.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Peer:
         codec: Codec,
         exports: Exports,
         knock: Callable[[object, Pending], None],
+        hang_up: Callable[[str, str], None],
         capacity: int,
         max_frame: int,
     ) -> None:
@@ -81,6 +82,7 @@ class Peer:
         self._codec = codec
         self._exports = exports
         self._knock = knock
+        self._hang_up = hang_up
         self._wake: Callable[[], None] = _nobody_writes
         self._asks: dict[int, tuple[Pending, object, str]] = {}
         self._last_ask = 0
@@ -149,10 +151,17 @@ class Peer:
             self._wake()
 
     def say(self, item: Item) -> None:
-        """Queue an item; nothing without a session, whose end says it all."""
-        if self.is_connected:
-            self._out.queue.append((None, item, None))
-            self._wake()
+        """Queue an item; nothing without a session, whose end says it all.
+
+        A peer that asks and asks and takes no answers has its session ended.
+        """
+        if not self.is_connected:
+            return
+        if len(self._out.queue) >= 2 * self._out.capacity:
+            self._hang_up(self.identity.name, "it does not take what is sent to it")
+            return
+        self._out.queue.append((None, item, None))
+        self._wake()
 
     def burst(self) -> list[Item]:
         """What leaves next; empty when there is nothing to say."""
@@ -230,10 +239,11 @@ class Peer:
             for message in messages:
                 self._nobody(tell.to, message, origin)
             return
+        bad = [message for message in messages if message.__class__ is BadMessage]
+        if bad:
+            self._refuse(bad[0], len(bad))
+            messages = [message for message in messages if message.__class__ is not BadMessage]
         for message in messages:
-            if message.__class__ is BadMessage:
-                self._refuse(message)
-                continue
             mailbox = cell.mailbox
             if len(mailbox) < cell.capacity:
                 mailbox.append((message, origin))
@@ -273,7 +283,9 @@ class Peer:
         try:
             if done.error is not None:
                 raise done.error
-            name, body = self._codec.encode_reply(request.__class__, done.result())
+            value = done.result()
+            name, body = self._codec.encode_reply(request.__class__, value)
+            self._out.check_size(body, value)
             self.say(Answer(number, Value.of(body, name)))
         except Exception as error:
             self.say(refusals.to_refusal(number, error))
@@ -296,9 +308,9 @@ class Peer:
         if not pending.resolve(value):
             self.node.dead_letters.record(target, message, "late_reply")
 
-    def _refuse(self, error: BadMessage) -> None:
-        _logger.warning("%r sent a bad message: %s", self.identity.name, error)
-        self.node.dead_letters.record(self.identity.name, error.name, "refused", failure=error.why)
+    def _refuse(self, error: BadMessage, count: int = 1) -> None:
+        why = error.why if count == 1 else f"{error.why} ({count} like it)"
+        self.node.dead_letters.record(self.identity.name, error.name, "refused", failure=why)
         self.say(refusals.to_refusal(0, error))
 
     def _nobody(self, number: int, message: object, origin: RemoteActor | None) -> None:

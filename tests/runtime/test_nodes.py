@@ -340,3 +340,31 @@ async def test_a_node_without_network_says_so() -> None:
     async with Node("n") as node:
         with pytest.raises(NodeError, match="give it `listen` or `peers`"):
             await node.lookup("sum", on="other")
+
+
+@virtually
+async def test_large_answers_leave_in_frames_of_their_own_and_too_large_ones_are_refused(
+    world: World,
+) -> None:
+    async with world.both() as (_, _b, ref):
+        answers: list[object] = []
+        async with trio.open_nursery() as nursery:
+
+            async def ask() -> None:
+                answers.append(await ref.ask(Anything(bytes(1024 * 1024)), timeout=60))
+
+            for _ in range(5):
+                nursery.start_soon(ask)
+        assert answers == [bytes(1024 * 1024)] * 5
+        with pytest.raises(CannotEncode, match="a frame may have"):
+            await ref.ask(Anything(bytes(17 * 1024 * 1024)))
+
+
+@virtually
+async def test_many_bad_messages_are_one_dead_letter(world: World) -> None:
+    async with world.both() as (a, _, ref):
+        for _ in range(100):
+            ref.tell(Add("one"))  # type: ignore[arg-type]
+        await trio.sleep(1)
+        assert 0 < a.dead_letters.counts["refused"] < 5
+        assert await ref.ask(Total()) == 0
