@@ -233,14 +233,17 @@ class Dispatcher:
 
         The clock is read after as many cells as the last reading showed to be short enough.
         """
-        ready, monotonic = self._ready, self._clock.monotonic
+        ready, monotonic, drain = self._ready, self._clock.monotonic, self._drain
         begun = read = monotonic()
         until_read = quantum = self._quantum
         for _ in range(_BURST_CELLS):
             if not ready:
                 break
             cell = ready.popleft()
-            blocked = (cell.variables or open_variables(cell)).run(self._drain, cell, quantum)
+            variables = cell.variables
+            if variables is None:
+                variables = open_variables(cell)
+            blocked = variables.run(drain, cell, quantum)
             if blocked is not None:
                 return blocked
             until_read -= 1
