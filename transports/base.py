@@ -6,7 +6,8 @@ The promises that every transport keeps (the conformance suite checks them):
    same again. Nothing given to one link comes out of another.
 2. What `receive` gives of one link is in order: `LinkUp` first, then frames in the order sent,
    `LinkDown` last and once. A transport may lose frames, and then tells the loss of the link as
-   soon as it knows; who numbers its frames finds out sooner.
+   soon as it knows; who numbers its frames finds out sooner. Links end at both ends: the other
+   one hears of it at once, or, where nothing gets through, by its own heartbeat.
 3. Nothing here grows without bound: `send` waits while the link's queue is full, `receive` is fair
    between links and takes a bounded number at a time, and a frame over the limit ends its link.
 4. Bytes from a stranger change nothing: they are refused, counted and logged seldom.
@@ -97,17 +98,28 @@ class Transport(Protocol):
         """
 
     def disconnect(self, endpoint: str) -> None:
-        """End the link to that endpoint and keep it no longer. Harmless when there is none."""
+        """End the link to that endpoint and keep it no longer. Harmless when there is none.
+
+        What was sent has a moment to go out; `LinkDown` follows, if the link was up.
+        """
 
     def drop(self, link: Link, reason: str) -> None:
-        """End a link: no event of it comes any more. An outbound one is then made anew."""
+        """End a link: no event of it comes any more. An outbound one is then made anew.
+
+        The other end is told, with the reason; when it made the link, it makes another.
+        """
 
     async def send(self, link: Link, frame: bytes) -> None:
         """Hand over one frame, waiting while the link's queue is full.
 
-        Raises `LinkLost` when the link has ended, `FrameTooLarge` when the frame is over the limit.
-        Cancelled while it waits, the frame is not sent.
+        An empty frame does not arrive. Raises `LinkLost` when the link has ended, `FrameTooLarge`
+        when the frame is over the limit. Cancelled while it waits, the frame is not sent. When
+        there is room it may return without a checkpoint.
         """
 
     async def receive(self) -> list[Event]:
-        """What has happened since: at least one event, waiting for it; one caller at a time."""
+        """What has happened since: at least one event, waiting for it; one caller at a time.
+
+        Cancelled, it has taken nothing. It has to be called again soon, always: while a link's
+        queue is full a transport cannot hear its heartbeats, and may take the peer for lost.
+        """

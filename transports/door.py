@@ -6,7 +6,8 @@ A ROUTER says neither when a peer comes nor when it goes, and cannot cut one off
 2. A peer is gone when the ROUTER refuses to send to it. The monitor's news, and the number of the
    connection's file descriptor, say only when to ask: descriptors are used again.
 3. The frames of a peer that is gone are read first, then its link is down.
-4. A peer that is dropped is told so, by a message of two parts, and ignored until it is gone.
+4. A peer that is dropped is told so, by a message of two parts, and ignored; if it has not gone
+   after a second, its connection is cut behind the ROUTER's back.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ import trio
 import zmq
 
 from schedule_zero.transports.base import Link, LinkDown, LinkUp
+from schedule_zero.transports.connections import Connection, Connections
 from schedule_zero.transports.errors import LinkLost
 from schedule_zero.transports.options import LINGER, QUEUE, router
 from schedule_zero.transports.peer import Peer
 from schedule_zero.transports.shared import MULTIPART, REVOKED, TOO_LARGE, Shared
 from schedule_zero.transports.socket import Socket
-from schedule_zero.transports.strangers import Strangers
 from schedule_zero.transports.turns import TURN, Batch
 
 _DROPPED = "dropped"
 _ROUTING_ID = "routing_id"
 _GONE = "the connection was closed"
 
+_FAREWELL = 1.0
 _MADE_BY_ROUTER = 5  # bytes of a routing id that the ROUTER has made up, the first one zero
 _PROBES = (0.0, 0.001, 0.01, 0.1, 1.0)
 _WAITS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
@@ -50,7 +52,6 @@ class Door:
         self._shared = shared
         self._nursery = nursery
         self._peers: dict[bytes, Peer] = {}
-        self._by_fd: dict[int, Peer] = {}
         self._downs: dict[Peer, None] = {}
         self._room = trio.lowlevel.ParkingLot()
         self._is_skipping = False
@@ -58,14 +59,23 @@ class Door:
         self._read = 0
         raw = router(shared.context, shared.keys, shared.max_frame)
         self.socket = Socket(raw, self._note, self._make_way)
-        self._strangers = Strangers(shared, self.socket, self._closed)
+        self._connections = Connections(shared, self.socket, self._closed)
         nursery.start_soon(self.socket.watch)
-        nursery.start_soon(self._strangers.monitor.socket.watch)
+        nursery.start_soon(self._connections.monitor.socket.watch)
+        nursery.start_soon(self._check_connections)
+
+    def listen(self, endpoint: str) -> str:
+        """Let in who comes there; returns where that is. Raises `ZMQError`."""
+        self.socket.raw.bind(endpoint)
+        place = self.socket.raw.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        scheme, _, rest = place.partition("://")
+        self._connections.wires.add(rest if scheme == "ipc" else int(rest.rpartition(":")[2]))
+        return place
 
     def close(self) -> None:
         """Let nobody in any more."""
         self.socket.close(LINGER)
-        self._strangers.monitor.socket.close()
+        self._connections.monitor.socket.close()
 
     # Reading
 
@@ -118,6 +128,8 @@ class Door:
     def _take_frame(self, peer: Peer, frame: zmq.Frame, batch: Batch) -> None:
         shared = self._shared
         key = _said_of(frame, "User-Id") if shared.keys else ""
+        if peer.connection is not None:
+            peer.connection.read(len(frame))
         if peer.is_refused:
             shared.refused[_DROPPED] += 1
         elif frame.more:
@@ -139,15 +151,17 @@ class Door:
         self._met += 1
         address = _said_of(frame, "Peer-Address").removeprefix("::ffff:") or "ipc"
         link = Link(f"{address} #{self._met}", user=user)
-        fd = int(_said_of(frame, "__fd") or -1)
-        peer = Peer(self, link, routing_id, key, fd)
-        before = self._by_fd.get(fd)
-        self._peers[routing_id] = self._by_fd[fd] = peer
-        if before is not None:
-            self._suspect(before)
-        if before is not None or not self._strangers.met(fd):
+        connection = self._connections.meet(int(_said_of(frame, "__fd") or -1))
+        self._peers[routing_id] = self._shared.ends[link] = peer = Peer(
+            self, link, routing_id, key, connection
+        )
+        if connection is None:
             self._suspect(peer)
-        self._shared.ends[link] = peer
+        else:
+            if connection.peer is not None:  # one of the two is of an older connection
+                self._suspect(connection.peer)
+                self._suspect(peer)
+            connection.peer = peer
         if key and not user:  # taken back since the handshake
             peer.is_silent = True
             self.end(peer, self._shared.refuse(REVOKED, link))
@@ -162,7 +176,7 @@ class Door:
         peer.reason = peer.reason or reason
         if not peer.is_refused:
             peer.is_refused = True
-            self._nursery.start_soon(self._bid_farewell, peer)
+            self._nursery.start_soon(self._see_off, peer)
         if peer.is_silent:
             self._shared.ends.pop(peer.link, None)
         else:
@@ -174,17 +188,27 @@ class Door:
         if not peer.reason and not self._shared.is_allowed(peer.key, peer.link.user):
             self.end(peer, self._shared.refuse(REVOKED, peer.link))
 
-    async def _bid_farewell(self, peer: Peer) -> None:
-        for wait in chain(_WAITS, repeat(1.0)):
-            if peer.is_gone or self._try(peer, b"", peer.reason.encode()) is not Sent.NO_ROOM:
-                return
-            await trio.sleep(wait)
+    async def _see_off(self, peer: Peer) -> None:
+        """Tell the peer that its link has ended, and cut it off if it does not go by itself."""
+        with trio.move_on_after(_FAREWELL):
+            for wait in chain(_WAITS, repeat(_WAITS[-1])):
+                if peer.is_gone or self._try(peer, b"", peer.reason.encode()) is not Sent.NO_ROOM:
+                    break
+                await trio.sleep(wait)
+            await trio.sleep_forever()
+        if peer.connection is not None and peer.connection.peer is peer:
+            self._connections.cut(peer.connection)
 
-    def _closed(self, fd: int) -> None:
-        """A connection with this descriptor was closed: perhaps that of a peer."""
-        peer = self._by_fd.get(fd)
-        if peer is not None:
-            self._suspect(peer)
+    def _closed(self, connection: Connection) -> None:
+        if connection.peer is not None:
+            self._suspect(connection.peer)
+
+    async def _check_connections(self) -> None:
+        while True:
+            await trio.sleep(_FAREWELL)
+            self.socket.look()
+            if not self._shared.turns.has(self):  # so all whole messages were read
+                self._connections.cut_the_unfinished()
 
     def _suspect(self, peer: Peer) -> None:
         if not peer.is_suspect and not peer.is_gone:
@@ -232,8 +256,6 @@ class Door:
 
     def _forget(self, peer: Peer) -> None:
         del self._peers[peer.routing_id]
-        if self._by_fd.get(peer.fd) is peer:
-            del self._by_fd[peer.fd]
 
     # Sending
 

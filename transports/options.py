@@ -14,7 +14,11 @@ LINGER = 0.2
 
 HEARTBEAT = 1.0
 HEARTBEAT_TIMEOUT = 4.0
-"""Seconds between ZeroMQ's own heartbeats, and of silence after which a connection is cut."""
+"""Seconds between ZeroMQ's own heartbeats, and of silence after which a connection is cut.
+
+libzmq reads nothing from a connection whose queue is full, not even heartbeats: who does not
+receive for so long while a peer goes on sending loses the link.
+"""
 
 HANDSHAKE_TIMEOUT = 2.0
 CONNECT_TIMEOUT = 5.0

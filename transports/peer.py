@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from schedule_zero.transports.base import Link
+from schedule_zero.transports.connections import Connection
 
 if TYPE_CHECKING:
     from schedule_zero.transports.door import Door
@@ -20,7 +21,8 @@ class Peer:
     link: Link
     routing_id: bytes
     key: str
-    fd: int
+    connection: Connection | None
+    """As far as is known."""
     reason: str = ""
     """Why it is down; empty while it is not."""
     is_silent: bool = False

@@ -116,13 +116,13 @@ class ZmqTransport:
         if isinstance(place, Ipc):
             make_room(place)
         try:
-            door.socket.raw.bind(str(place))
+            bound = door.listen(str(place))
         except zmq.ZMQError as error:
             if error.errno == errno.EADDRINUSE:
                 raise EndpointInUse(endpoint) from error
             raise BadEndpoint(endpoint, f"cannot listen there: {error.strerror}") from error
         if isinstance(place, Tcp):
-            return Tcp(place.host, _port_of(door.socket.raw))
+            return Tcp(place.host, int(bound.rpartition(":")[2]))
         self._files.append(Path(place.path).absolute())
         return place
 
@@ -198,8 +198,3 @@ class ZmqTransport:
             await trio.sleep(_KEYS_EVERY)
             for end in list(self._shared.ends.values()):
                 end.check_key()
-
-
-def _port_of(raw: zmq.Socket[bytes]) -> int:
-    endpoint = raw.getsockopt_string(zmq.LAST_ENDPOINT)
-    return int(endpoint.rstrip("\0").rpartition(":")[2])

@@ -318,6 +318,34 @@ async def test_a_link_is_made_again_after_a_kill() -> None:
                 assert await ear.up() is not link
 
 
+# What it costs
+
+
+def test_zeromq_is_imported_by_who_opens_a_transport_alone() -> None:
+    code = "import sys, schedule_zero.transports; sys.exit('zmq' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_sending_in_a_row_lets_others_have_their_turn() -> None:
+    """There may be room all the time: the peer takes frames in another thread, libzmq's."""
+    with trio.fail_after(PATIENCE):
+        async with pair(Zmq(Path())) as both, trio.open_nursery() as nursery:
+            turns = 0
+
+            async def count() -> None:
+                nonlocal turns
+                while True:
+                    await trio.lowlevel.checkpoint()
+                    turns += 1
+
+            nursery.start_soon(count)
+            nursery.start_soon(both.ear_b.frames, both.from_b, 1_000)
+            for _ in range(1_000):
+                await both.a.send(both.from_a, b"x")
+            assert turns >= 10
+            nursery.cancel_scope.cancel()
+
+
 # What is left
 
 
@@ -368,7 +396,7 @@ async def test_many_links_that_come_and_go_leave_nothing_in_a_living_transport()
             door = a._door
             assert door is not None
             assert not door._peers
-            assert not door._by_fd
+            assert not door._connections._open
             assert not door._downs
             assert not a._shared.ends
 
