@@ -9,9 +9,36 @@ from pathlib import Path
 
 import trio
 
-from schedule_zero.runtime import Actor, Node, NodeProcess, child, node_program, supervisor
+from schedule_zero.runtime import (
+    Actor,
+    Network,
+    Node,
+    NodeProcess,
+    Pending,
+    Request,
+    child,
+    handles,
+    message,
+    node_program,
+    supervisor,
+)
 
 HERE = "tests.runtime.served"
+
+
+@message(name="tests.served.Note")
+class Note:
+    """Count this."""
+
+
+@message(name="tests.served.Hold")
+class Hold(Request[None]):
+    """Answer never."""
+
+
+@message(name="tests.served.Notes")
+class Notes(Request[int]):
+    """How many were counted?"""
 
 
 def plain(name: str) -> Node:
@@ -64,3 +91,29 @@ def dying(name: str) -> Node:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return Node(name, supervisor(child("dies", Dies)))
+
+
+class Holder(Actor):
+    """Counts what it is told, and keeps who asks waiting."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.waiting: list[Pending] = []
+
+    @handles
+    def note(self, msg: Note) -> None:
+        self.count += 1
+
+    @handles
+    def hold(self, msg: Hold) -> None:
+        self.waiting.append(self.context.reply_later())
+
+    @handles
+    def report(self, msg: Notes) -> int:
+        return self.count
+
+
+def holding(name: str, endpoint: str) -> Node:
+    """A node with a `Holder`, which others reach at `endpoint`."""
+    network = Network(interval=0.1, timeout=1.0)
+    return Node(name, supervisor(child("holder", Holder)), listen=[endpoint], network=network)
